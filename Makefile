@@ -1,0 +1,50 @@
+# `make demo` and `make test` need Python 3.11 or later and make, and set up the rest themselves.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+ROOMS := core plugins/*/*
+STAMP := $(VENV)/.installed
+SOURCES := core/src core/tests plugins/runtimes/sklearn/src plugins/runtimes/sklearn/tests tests
+export UV_PYTHON_DOWNLOADS := never
+export UV_FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test install lint type unit fmt constraints clean
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: install ## train a small model, serve it, and ask it over V1 and V2
+	@$(BIN)/python examples/demo.py
+
+test: lint type unit ## set everything up and pass every check
+
+install: $(STAMP) ## make .venv with every room and the development tools
+
+$(STAMP): pyproject.toml constraints.txt $(wildcard core/pyproject.toml plugins/*/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"Fairlead needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.11")'
+	@test -x $(UV) || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
+	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt $(foreach room,$(wildcard $(ROOMS)),--editable "$(room)[$(if $(findstring sklearn,$(room)),pandas$(comma)skops,testing)]") --group dev
+	@touch $@
+
+lint: install ## ruff and import-linter
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
+
+type: install ## mypy, strict
+	@$(BIN)/mypy $(SOURCES)
+
+unit: install ## pytest
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+fmt: install ## format the code and fix what ruff can fix
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+constraints: install ## pin again what was tried together
+	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --all-extras --group dev $(wildcard core/pyproject.toml plugins/*/*/pyproject.toml) | grep "^[a-z0-9].*==" > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+comma := ,

@@ -1,0 +1,329 @@
+"""The runtime contract: a framework's wheel describes itself with a `RuntimeSpec` and loads artefacts to models."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import enum
+import fnmatch
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from fairlead import errors
+from fairlead.contracts.unpickling import UnpicklingPolicy
+
+if TYPE_CHECKING:
+    from fairlead.contracts.tensors import InferRequest, InferResponse, TensorSpec
+
+__all__ = [
+    "AnyModel",
+    "Artifact",
+    "AsyncModel",
+    "Capability",
+    "Library",
+    "LoadSettings",
+    "Model",
+    "ModelFormat",
+    "ModelMetadata",
+    "Runtime",
+    "RuntimeSpec",
+    "Setting",
+    "SettingValue",
+]
+
+SettingValue: TypeAlias = "str | int | float | bool"
+"""A value of a runtime's own setting."""
+
+
+class Capability(enum.StrEnum):
+    """What a runtime or a loaded model can do; the core asks for these and never looks for methods."""
+
+    BATCHING = "batching"
+    """Rows are independent: requests may be joined along the first axis, and the answer split again."""
+    COLUMNS = "columns"
+    """Takes the named columns of a table, one input per column."""
+    JSON = "json"
+    """Takes a V1 payload as it is, and not as tensors."""
+    EXPLAIN = "explain"
+    """Answers `Model.explain`."""
+    PREDICT_PROBA = "predict_proba"
+    """Can answer class probabilities in place of labels."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelFormat:
+    """A model format as ``spec.predictor.model.modelFormat`` and ServingRuntimes name it.
+
+    Attributes:
+        name: the format's name, for example ``sklearn``.
+        version: the format's version, where it has one.
+        auto_select: whether a runtime may be chosen for this format when none is named.
+        priority: which runtime is preferred among those that may; the highest wins.
+    """
+
+    name: str
+    version: str | None = None
+    auto_select: bool = True
+    priority: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Library:
+    """A library whose version decides whether an artefact loads.
+
+    Attributes:
+        distribution: its name on the package index, for example ``scikit-learn``.
+        module: its import name, for example ``sklearn``.
+    """
+
+    distribution: str
+    module: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of a runtime's own, given as ``--set name=value``, as a flag, or through the environment.
+
+    Attributes:
+        name: its name.
+        default: its value when nobody gives one; its type is the setting's type.
+        help: one sentence for ``fairlead plugins inspect``.
+        choices: the values that are allowed; empty for any.
+        flags: command-line flags that mean it, for example ``--nthread``.
+        env: environment variables that mean it, as ``NAME`` or, where a set variable stands for one value of the
+            setting, ``NAME=value`` (``PREDICT_PROBA=predict_proba``: a true PREDICT_PROBA means ``predict_proba``).
+    """
+
+    name: str
+    default: SettingValue
+    help: str
+    choices: tuple[SettingValue, ...] = ()
+    flags: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> SettingValue:
+        """Read a value from text.
+
+        Raises:
+            ConfigurationError: it has another type, or is not one of the choices.
+        """
+        value: SettingValue
+        try:
+            value = parse_bool(text) if isinstance(self.default, bool) else type(self.default)(text)
+        except ValueError as error:
+            kind = type(self.default).__name__
+            raise errors.ConfigurationError(f"setting {self.name}: {text!r} is not of type {kind}.") from error
+        if self.choices and value not in self.choices:
+            known = ", ".join(str(choice) for choice in self.choices)
+            raise errors.ConfigurationError(f"setting {self.name}: {text!r} is not one of {known}.")
+        return value
+
+
+def parse_bool(text: str) -> bool:
+    """Read a truth value as KServe's flags spell them: y/yes/t/true/on/1 or n/no/f/false/off/0.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    word = text.strip().lower()
+    if word in ("y", "yes", "t", "true", "on", "1"):
+        return True
+    if word in ("n", "no", "f", "false", "off", "0"):
+        return False
+    raise ValueError(f"{text!r} is not a truth value")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSpec:
+    """Everything that the core, the laptop and the cluster need to know of a runtime without importing it.
+
+    Attributes:
+        name: the runtime's name, equal to the entry point's.
+        formats: the model formats that it serves.
+        factory: ``"module:Class"`` of its `Runtime`; imported when the first model loads.
+        artifacts: file name patterns of what it loads, matched against the top level of an artefact, for example
+            ``*.joblib``; a pattern that ends in ``/`` matches a folder.
+        protocols: the protocols that its models can be asked by: ``v1``, ``v2``.
+        capabilities: what its models can do; a loaded model narrows this in its metadata.
+        libraries: the libraries whose versions decide whether an artefact loads.
+        settings: its own settings.
+        unpickles: whether any of its artefacts runs code as it loads.
+        image: the container image that serves it in a cluster, where one is published.
+        args: arguments of that image, beside those that the core adds.
+    """
+
+    name: str
+    formats: tuple[ModelFormat, ...]
+    factory: str
+    artifacts: tuple[str, ...]
+    protocols: tuple[str, ...] = ("v1", "v2")
+    capabilities: frozenset[Capability] = frozenset()
+    libraries: tuple[Library, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    unpickles: bool = False
+    image: str | None = None
+    args: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A model's files on this machine.
+
+    Attributes:
+        path: a file, or a folder of files.
+        uri: the address that it came from, for messages.
+    """
+
+    path: Path
+    uri: str
+
+    def entries(self) -> tuple[Path, ...]:
+        """The files and folders at the top level, sorted; the file itself when the artefact is one."""
+        if self.path.is_file():
+            return (self.path,)
+        return tuple(sorted(entry for entry in self.path.iterdir() if not entry.name.startswith(".")))
+
+    def matching(self, patterns: Sequence[str]) -> tuple[Path, ...]:
+        """The entries whose names match one of these patterns; see `RuntimeSpec.artifacts`."""
+        return tuple(
+            entry
+            for entry in self.entries()
+            if any(
+                fnmatch.fnmatchcase(entry.name, pattern.rstrip("/")) and entry.is_dir() == pattern.endswith("/")
+                for pattern in patterns
+            )
+        )
+
+    def only(self, patterns: Sequence[str]) -> Path:
+        """The one file that matches one of these patterns; folders below the top level are not searched.
+
+        Raises:
+            ArtifactMissing: none matches.
+            ArtifactAmbiguous: more than one does.
+        """
+        found = self.matching(patterns)
+        if len(found) == 1:
+            return found[0]
+        wanted = ", ".join(patterns)
+        if not found:
+            names = ", ".join(entry.name for entry in self.entries()[:10]) or "nothing"
+            raise errors.ArtifactMissing(f"There is no model file ({wanted}) in {self.uri}; it holds {names}.")
+        names = ", ".join(entry.name for entry in found[:10])
+        raise errors.ArtifactAmbiguous(
+            f"More than one model file is detected in {self.uri}: {names}.",
+            remedy="Keep one of them there, or give the path of the file itself.",
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """What a runtime is told when it loads.
+
+    Attributes:
+        model_name: the name that the model will be served by.
+        unpickling: the policy through which every file that can run code is opened.
+        options: the runtime's own settings, complete: defaults are filled in.
+    """
+
+    model_name: str
+    unpickling: UnpicklingPolicy = dataclasses.field(default_factory=UnpicklingPolicy)
+    options: Mapping[str, SettingValue] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModelMetadata:
+    """What a loaded model says of itself.
+
+    Attributes:
+        platform: the framework, for example ``sklearn``.
+        inputs: its inputs; empty when unknown. For a model of a table these are its columns.
+        outputs: its outputs; empty when unknown.
+        capabilities: what this model can do.
+    """
+
+    platform: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    capabilities: frozenset[Capability] = frozenset()
+
+    def supports(self, capability: Capability) -> bool:
+        """Whether the model can do this."""
+        return capability in self.capabilities
+
+
+class _LoadedModel(abc.ABC):
+    """What every loaded model has, whether it answers in a thread or on the event loop."""
+
+    saved_with: Mapping[str, str] = {}
+    """Versions that the artefact was saved with, by distribution name; the core compares them with the installed."""
+
+    notes: Sequence[str] = ()
+    """Findings of the load that a user should see in the model's status, one sentence each."""
+
+    @property
+    @abc.abstractmethod
+    def metadata(self) -> ModelMetadata:
+        """What the model says of itself; the same object at each call."""
+
+    def samples(self) -> Sequence[InferRequest]:
+        """Requests that the model must answer before it is Ready: one for every method that it exposes.
+
+        The default is one request of zeros made from the metadata, or none when the metadata has no inputs.
+        """
+        from fairlead.contracts import sampling
+
+        return sampling.from_metadata(self.metadata)
+
+    def unload(self) -> None:  # noqa: B027  # a default that does nothing is what most models want
+        """Release what the model holds outside Python's memory; called once, after the last answer."""
+
+
+class Model(_LoadedModel):
+    """A loaded model that answers in a thread of its own; calls never overlap."""
+
+    @abc.abstractmethod
+    def predict(self, request: InferRequest) -> InferResponse:
+        """Answer a request.
+
+        With `Capability.BATCHING` the request may be several clients' rows joined along the first axis; every
+        output must then have one row for each row of the input, in the same order.
+
+        Raises:
+            InvalidInput: the request is wrong; the client is told why.
+        """
+
+    def explain(self, request: InferRequest) -> InferResponse:
+        """Explain a prediction; only asked with `Capability.EXPLAIN`."""
+        raise errors.NotSupported(f"Model with name {request.model_name} does not explain its predictions.")
+
+
+class AsyncModel(_LoadedModel):
+    """A loaded model that answers on the event loop, for those that await something; calls overlap."""
+
+    @abc.abstractmethod
+    async def predict(self, request: InferRequest) -> InferResponse:
+        """Answer a request; as `Model.predict`, except that requests are never joined."""
+
+    async def explain(self, request: InferRequest) -> InferResponse:
+        """Explain a prediction; only asked with `Capability.EXPLAIN`."""
+        raise errors.NotSupported(f"Model with name {request.model_name} does not explain its predictions.")
+
+
+AnyModel: TypeAlias = "Model | AsyncModel"
+
+
+class Runtime(abc.ABC):
+    """Loads artefacts of a framework; made without arguments, once per process."""
+
+    @abc.abstractmethod
+    def load(self, artifact: Artifact, settings: LoadSettings) -> AnyModel:
+        """Load an artefact; imports the framework here and not before.
+
+        Args:
+            artifact: the model's files.
+            settings: the name it will have, the policy for files that run code, and the runtime's settings.
+
+        Raises:
+            ModelLoadError: the artefact does not become a model, with what to do about it.
+        """

@@ -1,0 +1,1 @@
+"""The author's API: a Python class becomes a served model."""

@@ -1,0 +1,1 @@
+"""The engine: registry, lifecycle, batching, admission and metrics, without any transport."""

@@ -1,0 +1,278 @@
+"""Every exception that Fairlead raises on purpose, as one tree.
+
+::
+
+    FairleadError                     something went wrong, and the text says what and what to do
+    ├── RequestError                  this request cannot be answered
+    │   ├── InvalidInput              the client sent something wrong
+    │   │   ├── InvalidSchema         ... and here is the place in the body
+    │   │   ├── PayloadTooLarge       ... more bytes than the limit
+    │   │   └── UnsupportedMediaType  ... an encoding that this route does not take
+    │   ├── ModelNotFound             no model of that name is known
+    │   ├── ModelNotReady             the model is known, and is loading, failed or unloaded
+    │   ├── ServerNotReady            the server is starting or draining
+    │   ├── Overloaded                the queue is full; try again later
+    │   ├── DeadlineExceeded          no answer within the deadline
+    │   ├── NotSupported              the model or the server does not offer this
+    │   └── InferenceFailed           the model raised, or answered nonsense
+    ├── ConfigurationError            a setting, a flag or a combination of them is wrong
+    ├── PluginError                   a plugin cannot be used
+    │   ├── PluginNotInstalled        nothing of that name is installed
+    │   ├── PluginBroken              it is installed, and raises
+    │   ├── PluginIncompatible        it is installed, and made for another version of the core
+    │   ├── PluginDuplicate           two distributions claim one name
+    │   └── PluginBlocked             it is installed, and not on the allow-list
+    ├── StorageError                  an artefact cannot be fetched
+    │   ├── ArtifactNotFound          there is nothing at that address
+    │   ├── AccessDenied              there is, and these credentials may not read it
+    │   ├── StorageUnavailable        a fault that may pass; the fetcher tries again
+    │   ├── IntegrityError            size, digest or ETag are not what the source announced
+    │   ├── UnsafeArtifact            it would write outside the target, or reach a forbidden host
+    │   ├── StorageLimitExceeded      too many bytes, members, or too much expansion
+    │   └── StorageTimeout            the deadline of the whole fetch has passed
+    └── ModelLoadError                an artefact was fetched and does not become a model
+        ├── ArtifactMissing           no file that the runtime could load
+        ├── ArtifactAmbiguous         more than one
+        ├── FormatUnknown             no installed runtime takes it, or several do
+        ├── UnpicklingRefused         the unpickling policy forbids to load it
+        └── SampleFailed              it loads, but does not answer a sample
+
+Domain code raises these and knows no web framework; each protocol shell has one table from class to status.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessDenied",
+    "ArtifactAmbiguous",
+    "ArtifactMissing",
+    "ArtifactNotFound",
+    "ConfigurationError",
+    "DeadlineExceeded",
+    "FairleadError",
+    "FormatUnknown",
+    "InferenceFailed",
+    "IntegrityError",
+    "InvalidInput",
+    "InvalidSchema",
+    "ModelLoadError",
+    "ModelNotFound",
+    "ModelNotReady",
+    "NotSupported",
+    "Overloaded",
+    "PayloadTooLarge",
+    "PluginBlocked",
+    "PluginBroken",
+    "PluginDuplicate",
+    "PluginError",
+    "PluginIncompatible",
+    "PluginNotInstalled",
+    "RequestError",
+    "SampleFailed",
+    "ServerNotReady",
+    "StorageError",
+    "StorageLimitExceeded",
+    "StorageTimeout",
+    "StorageUnavailable",
+    "UnpicklingRefused",
+    "UnsafeArtifact",
+    "UnsupportedMediaType",
+]
+
+
+class FairleadError(Exception):
+    """The root of the tree.
+
+    Args:
+        reason: what went wrong, in one sentence that a user can act on.
+        remedy: what to do next, where that is known; shown after the reason.
+    """
+
+    def __init__(self, reason: str, *, remedy: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.remedy}" if self.remedy else self.reason
+
+
+# -- requests -------------------------------------------------------------------------------------------
+
+
+class RequestError(FairleadError):
+    """This request cannot be answered; the model and the server go on."""
+
+
+class InvalidInput(RequestError):
+    """The client sent something wrong, and sending it again will not help."""
+
+
+class InvalidSchema(InvalidInput):
+    """The body does not have the shape that the protocol asks for.
+
+    Args:
+        reason: what is wrong, without the place.
+        location: the path to the place, outermost first, for example ``("inputs", 0, "shape")``.
+        kind: a short machine-readable word for the kind of mistake, for example ``"missing"``.
+    """
+
+    def __init__(self, reason: str, *, location: tuple[str | int, ...], kind: str = "value_error") -> None:
+        super().__init__(reason)
+        self.location = location
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{'.'.join(str(part) for part in self.location)}: {self.reason}"
+
+
+class PayloadTooLarge(InvalidInput):
+    """The body, or what it would expand to, is larger than the limit."""
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The content type or content encoding is not one that this route takes."""
+
+
+class ModelNotFound(RequestError):
+    """No model of that name is known to this server."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Model with name {name} does not exist.")
+        self.name = name
+
+
+class ModelNotReady(RequestError):
+    """The model is known, and cannot answer now."""
+
+    def __init__(self, name: str, detail: str | None = None) -> None:
+        super().__init__(f"Model with name {name} is not ready." + (f" {detail}" if detail else ""))
+        self.name = name
+
+
+class ServerNotReady(RequestError):
+    """The server is starting, or drains before it stops."""
+
+    def __init__(self) -> None:
+        super().__init__("Server is not ready.")
+
+
+class Overloaded(RequestError):
+    """The bounded queue of a model is full.
+
+    Args:
+        reason: which bound was met.
+        retry_after: seconds after which a client may try again.
+    """
+
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class DeadlineExceeded(RequestError):
+    """There was no answer within the deadline of the request."""
+
+
+class NotSupported(RequestError):
+    """The model or the server does not offer what was asked for."""
+
+
+class InferenceFailed(RequestError):
+    """The model raised an exception, or answered something that is no answer."""
+
+
+# -- configuration --------------------------------------------------------------------------------------
+
+
+class ConfigurationError(FairleadError):
+    """A setting, a flag, or a combination of them is wrong."""
+
+
+# -- plugins --------------------------------------------------------------------------------------------
+
+
+class PluginError(FairleadError):
+    """A plugin cannot be used."""
+
+
+class PluginNotInstalled(PluginError):
+    """No installed distribution provides a plugin of that name."""
+
+
+class PluginBroken(PluginError):
+    """The plugin is installed, and its import or its hook raises."""
+
+
+class PluginIncompatible(PluginError):
+    """The plugin is installed, and declares that it needs another version of the core."""
+
+
+class PluginDuplicate(PluginError):
+    """Two distributions claim the same plugin name."""
+
+
+class PluginBlocked(PluginError):
+    """The plugin is installed, and ``FAIRLEAD_PLUGINS`` does not list it."""
+
+
+# -- storage --------------------------------------------------------------------------------------------
+
+
+class StorageError(FairleadError):
+    """An artefact cannot be fetched."""
+
+
+class ArtifactNotFound(StorageError):
+    """There is nothing at that address."""
+
+
+class AccessDenied(StorageError):
+    """The source refuses these credentials, or their absence."""
+
+
+class StorageUnavailable(StorageError):
+    """The source did not answer, or answered with a fault that may pass."""
+
+
+class IntegrityError(StorageError):
+    """Size, digest or ETag are not what the source announced."""
+
+
+class UnsafeArtifact(StorageError):
+    """The artefact would write outside its target, or its address is one that must not be reached."""
+
+
+class StorageLimitExceeded(StorageError):
+    """The artefact has more bytes or members, or expands further, than the limits allow."""
+
+
+class StorageTimeout(StorageError):
+    """The deadline of the whole fetch has passed."""
+
+
+# -- models ---------------------------------------------------------------------------------------------
+
+
+class ModelLoadError(FairleadError):
+    """An artefact was fetched, and does not become a model."""
+
+
+class ArtifactMissing(ModelLoadError):
+    """The artefact holds no file that the runtime could load."""
+
+
+class ArtifactAmbiguous(ModelLoadError):
+    """The artefact holds more than one file that the runtime could load."""
+
+
+class FormatUnknown(ModelLoadError):
+    """No installed runtime takes the artefact, or more than one does."""
+
+
+class UnpicklingRefused(ModelLoadError):
+    """The unpickling policy forbids to load a file that could run code."""
+
+
+class SampleFailed(ModelLoadError):
+    """The model loads, but does not answer a sample."""

@@ -1,0 +1,1 @@
+"""Fetching artefacts: the fetcher, and the providers for local files and http(s)."""
