@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairlead.testing.runtime import RuntimeContract
+    from fairlead.testing.server import RunningServer, running_server
     from fairlead.testing.storage import StorageContract
 
 _HOMES = {
+    "RunningServer": "server",
     "RuntimeContract": "runtime",
     "StorageContract": "storage",
+    "running_server": "server",
 }
 
-__all__ = ["RuntimeContract", "StorageContract"]
+__all__ = ["RunningServer", "RuntimeContract", "StorageContract", "running_server"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,232 @@
+"""``fairlead serve``: one model, or a folder of models, over REST."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fairlead import errors
+from fairlead.contracts.runtime import parse_bool
+from fairlead.settings import ServerSettings, options
+
+if TYPE_CHECKING:
+    from fairlead.contracts.runtime import RuntimeSpec, SettingValue
+    from fairlead.engine.registry import ModelSource
+    from fairlead.engine.repository import Repository
+    from fairlead.plugins import Plugins
+
+__all__ = ["add_arguments", "run"]
+
+_log = logging.getLogger("fairlead.server")
+
+_WITHOUT_EFFECT: Final[Mapping[str, str]] = {
+    "grpc_port": "this server does not speak gRPC",
+    "enable_grpc": "this server does not speak gRPC",
+    "grpc_max_send_message_length": "this server does not speak gRPC",
+    "grpc_max_receive_message_length": "this server does not speak gRPC",
+    "max_threads": "this server does not speak gRPC",
+    "max_asyncio_workers": "every model has a thread of its own",
+    "protocol": "every model answers every protocol",
+    "predictor_protocol": "there is no predictor host to ask",
+    "predictor_use_ssl": "there is no predictor host to ask",
+    "predictor_request_timeout_seconds": "there is no predictor host to ask",
+    "predictor_request_retries": "there is no predictor host to ask",
+    "configure_logging": "logging is always configured; see --log-level and --log-format",
+}
+"""Flags of KServe's model server that are accepted, so that existing arguments go on working, and that do nothing."""
+
+_REFUSED: Final[Mapping[str, str]] = {
+    "predictor_host": "Forwarding to a predictor is not supported; serve the model itself.",
+    "enable_predictor_health_check": "Forwarding to a predictor is not supported; serve the model itself.",
+    "log_config_file": "Logging configuration files are not supported; use --log-level and --log-format.",
+    "access_log_format": "Access log formats are not supported; use --access-log with --log-format.",
+}
+"""Flags of KServe's model server whose meaning cannot be had here, each with the remedy."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``fairlead serve``."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL_OR_URI",
+        help="a model's file or folder, a Python file, a folder of models, or the URI of one of these",
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--name", "--model_name", "--model-name", dest="name", help="name to serve the model by")
+    model.add_argument(
+        "--model_dir", "--model-dir", dest="model_dir", metavar="MODEL_OR_URI", help="KServe's spelling of MODEL_OR_URI"
+    )
+    model.add_argument("--format", dest="format", help="format or runtime; guessed from the files by default")
+    model.add_argument(
+        "--set", dest="set", metavar="NAME=VALUE", action="append", default=[], help="a setting of the runtime's own"
+    )
+    model.add_argument("--workers", type=int, default=1, help="server processes; only 1 is supported")
+    server = parser.add_argument_group("server")
+    for option in options():
+        server.add_argument(
+            *option.flags,
+            dest=option.name,
+            metavar=_metavar(option.default),
+            help=f"{option.help} (default: {_shown(option.default)})".replace("%", "%%"),
+        )
+    kserve = parser.add_argument_group("flags of KServe's model server that have no effect here")
+    for name in (*_WITHOUT_EFFECT, *_REFUSED):
+        kserve.add_argument(
+            f"--{name}", f"--{name.replace('_', '-')}", dest=name, nargs="?", const="true", help=argparse.SUPPRESS
+        )
+    _add_runtime_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal ends it.
+
+    Raises:
+        FairleadError: the arguments are wrong, the address is taken, or no model is ready.
+    """
+    from fairlead.cli import logs
+    from fairlead.engine.engine import Engine
+    from fairlead.plugins import Plugins
+    from fairlead.rest.server import Server, listen
+    from fairlead.storage.fetcher import Fetcher
+
+    settings = _settings(args)
+    logs.configure(settings.log_format, settings.log_level)
+    _check_flags(args)
+    plugins = Plugins.discover()
+    fetcher = Fetcher(plugins)
+    sources, repository = _models(args, plugins)
+    sock = listen(settings.host, settings.http_port)
+    engine = Engine(plugins, fetcher.fetch, settings, repository)
+    _log.info("listening on %s:%d", *sock.getsockname()[:2])
+    Server(engine, sources).run_on(sock)
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> ServerSettings:
+    given = {
+        option.name: option.parse(getattr(args, option.name))
+        for option in options()
+        if getattr(args, option.name) is not None
+    }
+    return ServerSettings.from_environment(**given)
+
+
+def _check_flags(args: argparse.Namespace) -> None:
+    """Refuse what cannot be done, and say what has no effect.
+
+    Raises:
+        ConfigurationError: a flag asks for something that this server does not do.
+    """
+    for name, remedy in _REFUSED.items():
+        if getattr(args, name) is not None:
+            raise errors.ConfigurationError(f"--{name} is not supported.", remedy=remedy)
+    if args.workers != 1:
+        raise errors.ConfigurationError(
+            f"--workers {args.workers} is not supported: one process serves.",
+            remedy="Leave it out, and run several servers behind a load balancer where one is not enough.",
+        )
+    for name, reason in _WITHOUT_EFFECT.items():
+        value = getattr(args, name)
+        if value is not None and not (name == "enable_grpc" and not parse_bool(value)):
+            _log.warning("--%s has no effect: %s", name, reason)
+
+
+def _models(args: argparse.Namespace, plugins: Plugins) -> tuple[Sequence[ModelSource], Repository | None]:
+    """The models to load first, and the folder that more can be loaded from.
+
+    Raises:
+        ConfigurationError: no model is given, or it is given twice.
+    """
+    from fairlead.engine.registry import ModelSource
+    from fairlead.engine.repository import Repository
+
+    if args.model is not None and args.model_dir is not None:
+        raise errors.ConfigurationError("The model is given twice, as an argument and by --model_dir.")
+    uri: str | None = args.model if args.model is not None else args.model_dir
+    if uri is None:
+        raise errors.ConfigurationError("No model is given.", remedy="Try: fairlead serve path/to/model.joblib")
+    given = _runtime_options(args, plugins.runtimes())
+    folder = _repository_folder(uri, args.format, plugins.runtimes())
+    if folder is not None:
+        if args.name is not None:
+            raise errors.ConfigurationError(
+                f"{uri} is a folder of models, each served by the name of its own folder; --name does not fit."
+            )
+        repository = Repository(folder, args.format, given)
+        return repository.sources(), repository
+    name = args.name or ("model" if args.model is None else _name_of(uri))
+    return [ModelSource(name=name, uri=uri, model_format=args.format, options=given)], None
+
+
+def _repository_folder(uri: str, model_format: str | None, runtimes: Mapping[str, RuntimeSpec]) -> Path | None:
+    """The folder, when the URI is a local folder that holds folders and nothing that a runtime takes itself."""
+    from fairlead.contracts.runtime import Artifact
+
+    path = Path(uri.removeprefix("file://"))
+    if not path.is_dir():
+        return None
+    artifact = Artifact(path=path, uri=uri)
+    specs = [
+        spec for spec in runtimes.values() if model_format in (None, spec.name, *(each.name for each in spec.formats))
+    ]
+    if any(artifact.matching(spec.artifacts) for spec in specs):
+        return None
+    return path if any(entry.is_dir() for entry in artifact.entries()) else None
+
+
+def _name_of(uri: str) -> str:
+    """A model's name from its address: the last part without its suffixes, in letters that a route can hold."""
+    last = re.split("[#?]", uri, maxsplit=1)[0].rstrip("/").rpartition("/")[2]
+    last = Path(last).resolve().name if last in ("", ".", "..") else last
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", last.partition(".")[0]).strip("-") or "model"
+
+
+# -- settings of runtimes -------------------------------------------------------------------------------
+
+
+def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that runtimes give their own settings; one flag may serve several runtimes."""
+    from fairlead.plugins import Plugins
+
+    flags: dict[tuple[str, ...], tuple[str, str]] = {}
+    for spec in Plugins.discover().runtimes().values():
+        for setting in spec.settings:
+            if setting.flags:
+                flags.setdefault(setting.flags, (setting.name, setting.help))
+    if flags:
+        group = parser.add_argument_group("settings of the installed runtimes")
+        for spellings, (name, text) in flags.items():
+            group.add_argument(*spellings, dest=f"runtime_{name}", metavar="VALUE", help=text.replace("%", "%%"))
+
+
+def _runtime_options(args: argparse.Namespace, runtimes: Mapping[str, RuntimeSpec]) -> dict[str, SettingValue]:
+    """Settings of the runtime as given by flags, with those of ``--set`` on top.
+
+    Raises:
+        ConfigurationError: an assignment has no value.
+    """
+    names = {setting.name for spec in runtimes.values() for setting in spec.settings if setting.flags}
+    given = {name: getattr(args, f"runtime_{name}", None) for name in sorted(names)}
+    found: dict[str, SettingValue] = {name: value for name, value in given.items() if value is not None}
+    for assignment in args.set:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise errors.ConfigurationError(f"--set {assignment!r} has no value.", remedy="Write --set name=value.")
+        found[name] = value
+    return found
+
+
+def _metavar(default: Any) -> str:
+    return {bool: "BOOL", int: "N", float: "SECONDS"}.get(type(default), "VALUE")
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    mode = getattr(default, "mode", None)
+    return str(mode or default)

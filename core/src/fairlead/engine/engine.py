@@ -1,0 +1,142 @@
+"""The engine of a server: the models that it knows, their lifecycle, and the questions that a protocol shell asks."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fairlead import errors
+from fairlead.engine.lifecycle import Lifecycle
+from fairlead.engine.metrics import Metrics
+from fairlead.engine.registry import ModelEntry, ModelState, Registry
+
+if TYPE_CHECKING:
+    from fairlead.engine.lifecycle import Fetch
+    from fairlead.engine.registry import ModelSource
+    from fairlead.engine.repository import Repository
+    from fairlead.engine.serving import Serving
+    from fairlead.plugins import Plugins
+    from fairlead.settings import ServerSettings
+
+__all__ = ["Engine", "Phase"]
+
+_log = logging.getLogger("fairlead.models")
+
+
+class Phase(enum.StrEnum):
+    """What the server is doing as a whole."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+class Engine:
+    """What every protocol shell talks to.
+
+    Args:
+        plugins: where runtimes come from.
+        fetch: brings artefacts onto this machine.
+        settings: the server's settings.
+        repository: a folder whose models can be loaded by name; None for none.
+    """
+
+    def __init__(
+        self, plugins: Plugins, fetch: Fetch, settings: ServerSettings, repository: Repository | None = None
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.registry = Registry()
+        self.phase = Phase.STARTING
+        self._lifecycle = Lifecycle(plugins, fetch, settings)
+        self._repository = repository
+
+    # -- asked by protocol shells -----------------------------------------------------------------------
+
+    def serving(self, name: str) -> Serving:
+        """The model of that name, if it answers.
+
+        Raises:
+            ModelNotFound: none is known.
+            ModelNotReady: it is known, and does not answer now.
+        """
+        return self.registry.get(name).ready()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the server as a whole should be sent requests: its first models are loaded, and it does not drain."""
+        return self.phase is Phase.SERVING
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server has been told to stop."""
+        return self.phase is Phase.DRAINING
+
+    async def load(self, name: str) -> None:
+        """Load a model of the repository, or load a known one anew.
+
+        Raises:
+            ModelNotFound: it is neither known nor in the repository.
+            ModelNotReady: it does not load, and why.
+        """
+        entry = self._known(name)
+        try:
+            await self._lifecycle.load(entry)
+        except errors.FairleadError as error:
+            raise errors.ModelNotReady(name, f"Error type: {type(error).__name__} error msg: {error}") from error
+
+    async def unload(self, name: str) -> None:
+        """Take a model out of service.
+
+        Raises:
+            ModelNotFound: none of that name is known.
+        """
+        await self._lifecycle.unload(self.registry.get(name))
+
+    def _known(self, name: str) -> ModelEntry:
+        if name in self.registry or self._repository is None:
+            return self.registry.get(name)
+        return self._add(self._repository.source(name))
+
+    # -- asked by whoever runs the server ---------------------------------------------------------------
+
+    async def start(self, sources: Sequence[ModelSource]) -> None:
+        """Make models known and load them, one after another; then the server is ready.
+
+        A model that does not load leaves the others alone.
+
+        Raises:
+            ModelLoadError: there are models, and none of them is ready.
+        """
+        entries = [self._add(source) for source in sources]
+        failures: list[errors.FairleadError] = []
+        for entry in entries:
+            try:
+                await self._lifecycle.load(entry)
+            except errors.FairleadError as error:
+                failures.append(error)
+        if failures and len(failures) == len(entries):
+            if len(failures) == 1:
+                raise failures[0]
+            names = ", ".join(entry.name for entry in entries)
+            raise errors.ModelLoadError(f"None of the models is ready: {names}.", remedy="The log tells why.")
+        if self.phase is Phase.STARTING:
+            self.phase = Phase.SERVING
+
+    def drain(self) -> None:
+        """Fail readiness from now on; requests are answered as before."""
+        self.phase = Phase.DRAINING
+
+    async def stop(self) -> None:
+        """Unload every model, once its requests in flight are answered."""
+        self.drain()
+        loaded = [entry for entry in self.registry if entry.state is not ModelState.UNAVAILABLE]
+        await asyncio.gather(*(self._lifecycle.unload(entry) for entry in loaded))
+
+    def _add(self, source: ModelSource) -> ModelEntry:
+        entry = ModelEntry(source, self.metrics.of(source.name))
+        self.registry.add(entry)
+        return entry

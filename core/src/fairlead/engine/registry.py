@@ -1,0 +1,123 @@
+"""The models that a server knows, by name, and the state that each is in."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from fairlead import errors
+
+if TYPE_CHECKING:
+    from fairlead.contracts.runtime import SettingValue
+    from fairlead.engine.metrics import ModelMetrics
+    from fairlead.engine.serving import Serving
+
+__all__ = ["ModelEntry", "ModelSource", "ModelState", "Registry"]
+
+
+class ModelState(enum.StrEnum):
+    """The states of a model, in the words of the repository index of Triton."""
+
+    LOADING = "LOADING"
+    READY = "READY"
+    UNLOADING = "UNLOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Where a model comes from.
+
+    Attributes:
+        name: the name that it is served by.
+        uri: the address of its artefact.
+        model_format: the format or runtime that is asked for; None to guess.
+        options: settings of the runtime's own, as they were given.
+    """
+
+    name: str
+    uri: str
+    model_format: str | None = None
+    options: Mapping[str, SettingValue] = dataclasses.field(default_factory=dict)
+
+
+class ModelEntry:
+    """One known model.
+
+    Attributes:
+        source: where it comes from.
+        metrics: its metrics.
+        state: the state that it is in.
+        reason: why it is in that state; what a user should know of a model that is ready.
+        serving: what answers, while it is ready.
+        lock: held by whoever loads or unloads it.
+    """
+
+    def __init__(self, source: ModelSource, metrics: ModelMetrics) -> None:
+        self.source: Final = source
+        self.metrics: Final = metrics
+        self.state = ModelState.UNAVAILABLE
+        self.reason = ""
+        self.serving: Serving | None = None
+        self.lock: Final = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The name that it is served by."""
+        return self.source.name
+
+    def ready(self) -> Serving:
+        """What answers.
+
+        Raises:
+            ModelNotReady: nothing does.
+        """
+        if self.serving is None:
+            raise errors.ModelNotReady(self.name)  # the index tells why; a client of the data path need not know
+        return self.serving
+
+    def become(self, state: ModelState, reason: str = "") -> None:
+        """Enter a state; a model that still answers while it loads anew stays ready for its clients."""
+        self.state = state
+        self.reason = reason
+        self.metrics.ready.set(self.serving is not None)
+
+
+class Registry:
+    """All known models, in the order in which they became known."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, ModelEntry] = {}
+
+    def add(self, entry: ModelEntry) -> None:
+        """Make a model known.
+
+        Raises:
+            ConfigurationError: one of that name is known already.
+        """
+        if entry.name in self._entries:
+            raise errors.ConfigurationError(f"Two models are named {entry.name}: {entry.source.uri} and another.")
+        self._entries[entry.name] = entry
+
+    def get(self, name: str) -> ModelEntry:
+        """The model of that name, whatever its state.
+
+        Raises:
+            ModelNotFound: none is known.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            raise errors.ModelNotFound(name)
+        return entry
+
+    def __iter__(self) -> Iterator[ModelEntry]:
+        return iter(tuple(self._entries.values()))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries

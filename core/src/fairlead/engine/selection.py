@@ -1,0 +1,97 @@
+"""Which runtime serves an artefact, and why: a pure function of file names and runtime specs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from fairlead import errors
+
+if TYPE_CHECKING:
+    from fairlead.contracts.runtime import Artifact, RuntimeSpec
+
+__all__ = ["Choice", "choose"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """The runtime that was chosen.
+
+    Attributes:
+        spec: the runtime.
+        reason: why, as the end of a sentence: "runtime sklearn, because ...".
+    """
+
+    spec: RuntimeSpec
+    reason: str
+
+
+def choose(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec], model_format: str | None = None) -> Choice:
+    """Choose the runtime for an artefact.
+
+    A format that is asked for decides: the runtime of that name, or the one of highest priority that serves a format
+    of that name. Without one, the file names decide among the runtimes that may be selected automatically.
+
+    Args:
+        artifact: the model's files.
+        runtimes: the usable runtimes, by name.
+        model_format: the format or runtime that is asked for.
+
+    Raises:
+        FormatUnknown: none fits, or several fit equally well.
+    """
+    if model_format is not None:
+        return _by_format(model_format, runtimes)
+    matches = {
+        spec.name: tuple(entry.name for entry in artifact.matching(spec.artifacts))
+        for spec in runtimes.values()
+        if any(model_format.auto_select for model_format in spec.formats)
+    }
+    fitting = [runtimes[name] for name, names in matches.items() if names]
+    if not fitting:
+        raise _nothing_fits(artifact, runtimes)
+    best = _best(fitting, lambda spec: max(each.priority for each in spec.formats if each.auto_select))
+    if len(best) > 1:
+        names = ", ".join(spec.name for spec in best)
+        raise errors.FormatUnknown(
+            f"Several runtimes take the files of {artifact.uri}: {names}.", remedy="Choose one with --format."
+        )
+    others = [spec.name for spec in fitting if spec is not best[0]]
+    reason = f"because of {', '.join(matches[best[0].name][:3])}"
+    if others:
+        reason += f" (preferred by priority over {', '.join(others)})"
+    return Choice(best[0], reason)
+
+
+def _by_format(name: str, runtimes: Mapping[str, RuntimeSpec]) -> Choice:
+    if name in runtimes:
+        return Choice(runtimes[name], "because it was asked for")
+    serving = [spec for spec in runtimes.values() if any(each.name == name for each in spec.formats)]
+    if not serving:
+        known = ", ".join(sorted(runtimes)) or "none"
+        raise errors.FormatUnknown(
+            f"No installed runtime serves the format {name!r} (installed: {known}).",
+            remedy=f"Try: pip install fairlead-runtime-{name}",
+        )
+    best = _best(serving, lambda spec: max(each.priority for each in spec.formats if each.name == name))
+    if len(best) > 1:
+        names = ", ".join(spec.name for spec in best)
+        raise errors.FormatUnknown(
+            f"Several runtimes serve the format {name!r}: {names}.", remedy="Choose one of them with --format."
+        )
+    return Choice(best[0], f"because it serves the format {name}")
+
+
+def _best(specs: list[RuntimeSpec], rank: Callable[[RuntimeSpec], int]) -> list[RuntimeSpec]:
+    highest = max(rank(spec) for spec in specs)
+    return [spec for spec in specs if rank(spec) == highest]
+
+
+def _nothing_fits(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec]) -> errors.FormatUnknown:
+    names = ", ".join(entry.name for entry in artifact.entries()[:10]) or "nothing"
+    known = "; ".join(f"{spec.name}: {' '.join(spec.artifacts)}" for spec in runtimes.values()) or "none"
+    return errors.FormatUnknown(
+        f"No installed runtime takes the files of {artifact.uri} ({names}). Installed runtimes take: {known}.",
+        remedy="Install the runtime of its format (pip install fairlead-runtime-<format>), or use --format.",
+    )

@@ -1,0 +1,146 @@
+"""Running the application on uvicorn: sockets, limits of connections, and the drain on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from fairlead import errors
+from fairlead.rest.app import Application
+from fairlead.rest.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from fairlead.engine.engine import Engine
+    from fairlead.engine.registry import ModelSource
+    from fairlead.settings import ServerSettings
+
+__all__ = ["Server", "listen"]
+
+_log = logging.getLogger("fairlead.server")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        host: the address.
+        port: the port; 0 lets the system choose.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on, and why.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise errors.ConfigurationError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
+            remedy="Choose another port with --http-port; 0 lets the system choose.",
+        ) from error
+    sock.listen(2048)
+    sock.set_inheritable(True)
+    return sock
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that loads models beside listening, and drains before it stops.
+
+    Args:
+        engine: what it serves.
+        sources: the models to load first.
+    """
+
+    def __init__(self, engine: Engine, sources: Sequence[ModelSource]) -> None:
+        super().__init__(_config(engine))
+        self._engine = engine
+        self._sources = sources
+        self._failure: errors.FairleadError | None = None
+
+    def run_on(self, sock: socket.socket) -> None:
+        """Serve until a signal ends it.
+
+        Raises:
+            FairleadError: none of the models is ready.
+        """
+        self.run(sockets=[sock])
+        if self._failure is not None:
+            raise self._failure
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and start to load: liveness answers at once, readiness when the models do."""
+        await super().startup(sockets)
+        self._loading = asyncio.get_running_loop().create_task(self._load())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what is in flight, and unload the models."""
+        self._engine.drain()
+        await super().shutdown(sockets)
+        self._loading.cancel()
+        await self._engine.stop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
+        """Drain at the first signal, stop at once at the second; called by the signal module."""
+        delay = self._engine.settings.drain_delay if sig == signal.SIGTERM else 0.0
+        if self._engine.draining:
+            self.should_exit = self.force_exit = True
+            return
+        self._engine.drain()
+        _log.info("%s: draining", signal.Signals(sig).name)
+        loop = self._loading.get_loop()
+        # Readiness fails from here on, while the listener stays open: whoever routes requests needs time to see it.
+        loop.call_soon_threadsafe(loop.call_later, delay, self._exit)
+
+    def _exit(self) -> None:
+        self.should_exit = True
+
+    async def _load(self) -> None:
+        try:
+            await self._engine.start(self._sources)
+        except errors.FairleadError as error:
+            self._failure = error
+            self._exit()
+        else:
+            self._announce()
+
+    def _announce(self) -> None:
+        ready = [entry.name for entry in self._engine.registry if entry.serving is not None]
+        for server in self.servers:
+            for sock in server.sockets:
+                host, port, *_ = sock.getsockname()
+                shown = f"[{host}]" if ":" in host else host
+                _log.info("ready on http://%s:%d: %s", shown, port, ", ".join(ready) or "no models")
+
+
+def _config(engine: Engine) -> uvicorn.Config:
+    settings: ServerSettings = engine.settings
+    return uvicorn.Config(
+        Application(engine),
+        loop=settings.event_loop,
+        http=_connections_of(settings),
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=settings.timeout_keep_alive,
+        timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
+    )
+
+
+def _connections_of(settings: ServerSettings) -> type[Connection]:
+    class Limited(Connection):
+        header_timeout = settings.header_timeout
+        max_header_bytes = settings.max_header_bytes
+
+    return Limited

@@ -1,0 +1,244 @@
+"""The queue of one model: a real thread, a real event loop, and a model that waits until a test lets it go."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairlead import errors
+from fairlead.contracts.tensors import InferRequest, InferResponse, Tensor
+from fairlead.engine.metrics import Metrics, ModelMetrics
+from fairlead.engine.queueing import ModelQueue
+from fairlead.engine.thread import ModelThread
+
+
+def rows(*values: float, **fields: Any) -> InferRequest:
+    return InferRequest(model_name="m", inputs=[Tensor.from_numpy("x", np.array(values).reshape(-1, 1))], **fields)
+
+
+class Doubler:
+    """Doubles its input; holds every call until it is let go, and remembers how many rows each had."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[float]] = []
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self, request: InferRequest) -> InferResponse:
+        self.entered.set()
+        assert self.go.wait(30)
+        data = request.inputs[0].data
+        self.calls.append(data.ravel().tolist())
+        if np.any(data == 13):
+            raise ValueError("13 is not taken")
+        if np.any(data == 14):
+            raise SystemExit(14)
+        if np.any(data == 15):
+            raise StopIteration
+        return InferResponse(model_name="m", outputs=[Tensor.from_numpy("y", data * 2)])
+
+
+class Setup:
+    def __init__(self, **limits: Any) -> None:
+        self.thread = ModelThread("test")
+        self.metrics: ModelMetrics = Metrics().of("m")
+        self.model = Doubler()
+        defaults: dict[str, Any] = {"max_waiting": 100, "max_rows": 64, "delay": 0.0, "timeout": 30.0}
+        self.queue = ModelQueue("m", self.thread, self.metrics, **(defaults | limits))
+
+    def ask(self, request: InferRequest, joinable: bool = True) -> asyncio.Future[InferResponse]:
+        return self.queue.submit(self.model, request, joinable=joinable, timing=self.metrics.predict)
+
+    async def occupied(self) -> asyncio.Future[InferResponse]:
+        """A model that is busy with the row 0 until it is let go."""
+        self.model.go.clear()
+        first = self.ask(rows(0))
+        await asyncio.to_thread(self.model.entered.wait, 30)
+        return first
+
+
+def run(test: Callable[[Setup], Awaitable[None]], **limits: Any) -> None:
+    async def main() -> None:
+        setup = Setup(**limits)
+        try:
+            await test(setup)
+        finally:
+            setup.model.go.set()
+            setup.thread.close()
+
+    asyncio.run(main())
+
+
+def values(response: InferResponse) -> list[float]:
+    return [float(value) for value in response.outputs[0].data.ravel()]
+
+
+def test_one_request_is_answered_without_waiting_for_others() -> None:
+    async def test(setup: Setup) -> None:
+        assert values(await setup.ask(rows(1, 2))) == [2, 4]
+
+    run(test)
+
+
+def test_everything_that_waits_when_the_model_becomes_free_is_one_batch() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [setup.ask(rows(number)) for number in range(1, 6)]
+        setup.model.go.set()
+        assert values(await first) == [0]
+        assert [values(await each) for each in waiting] == [[2], [4], [6], [8], [10]]
+        assert setup.model.calls == [[0], [1, 2, 3, 4, 5]]
+
+    run(test)
+
+
+def test_requests_of_one_turn_of_the_loop_are_one_batch() -> None:
+    async def test(setup: Setup) -> None:
+        answers = await asyncio.gather(*(setup.ask(rows(number)) for number in range(8)))
+        assert [values(answer) for answer in answers] == [[2 * number] for number in range(8)]
+        assert setup.model.calls == [list(range(8))]
+
+    run(test)
+
+
+def test_a_batch_never_has_more_rows_than_allowed_and_keeps_the_order() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [setup.ask(rows(*[number] * 2)) for number in range(1, 6)]
+        setup.model.go.set()
+        await asyncio.gather(first, *waiting)
+        assert setup.model.calls == [[0], [1, 1, 2, 2], [3, 3, 4, 4], [5, 5]]
+
+    run(test, max_rows=5)
+
+
+def test_a_request_with_more_rows_than_a_batch_may_have_runs_alone() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [setup.ask(rows(*range(10))), setup.ask(rows(1))]
+        setup.model.go.set()
+        await asyncio.gather(first, *waiting)
+        assert setup.model.calls == [[0], list(range(10)), [1]]
+
+    run(test, max_rows=4)
+
+
+def test_requests_that_differ_are_never_mixed() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [
+            setup.ask(rows(1)),
+            setup.ask(rows(2, parameters={"method": "other"})),
+            setup.ask(rows(3)),
+            setup.ask(rows(4), joinable=False),
+            setup.ask(rows(5)),
+        ]
+        setup.model.go.set()
+        await asyncio.gather(first, *waiting)
+        assert setup.model.calls == [[0], [1, 3, 5], [2], [4]]
+
+    run(test)
+
+
+def test_one_bad_request_fails_alone() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [setup.ask(rows(number)) for number in (1, 13, 2)]
+        setup.model.go.set()
+        await first
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(outcomes[1], errors.InferenceFailed)
+        assert str(outcomes[1]) == "ValueError : 13 is not taken"
+        assert [values(outcome) for outcome in outcomes if isinstance(outcome, InferResponse)] == [[2], [4]]
+
+    run(test)
+
+
+@pytest.mark.parametrize(("value", "name"), [(14, "SystemExit"), (15, "StopIteration")])
+def test_a_model_that_raises_what_no_model_should_fails_its_request_and_answers_the_next(value: int, name: str) -> None:
+    async def test(setup: Setup) -> None:
+        with pytest.raises(errors.InferenceFailed, match=name):
+            await setup.ask(rows(value))
+        assert values(await setup.ask(rows(1))) == [2]
+
+    run(test)
+
+
+def test_more_than_may_wait_are_refused() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [setup.ask(rows(1)), setup.ask(rows(2))]
+        with pytest.raises(errors.Overloaded, match="2 requests wait already"):
+            setup.ask(rows(3))
+        setup.model.go.set()
+        await asyncio.gather(first, *waiting)
+        assert values(await setup.ask(rows(4))) == [8]
+
+    run(test, max_waiting=2)
+
+
+def test_a_request_past_its_deadline_is_told_so_and_costs_the_model_nothing() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        late = setup.ask(rows(1))
+        with pytest.raises(errors.DeadlineExceeded, match=r"within 0\.05 seconds"):
+            await late
+        with pytest.raises(errors.DeadlineExceeded):
+            await first  # the model holds it still, and nobody waits for it any more
+        assert setup.queue.waiting == 0
+        setup.model.go.set()
+        await setup.thread.run(lambda: None)
+        assert setup.model.calls == [[0]]
+
+    run(test, timeout=0.05)
+
+
+def test_a_request_that_was_given_up_is_not_computed() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        gone, stays = setup.ask(rows(1)), setup.ask(rows(2))
+        gone.cancel()
+        await asyncio.sleep(0)
+        assert setup.queue.waiting == 1
+        setup.model.go.set()
+        await asyncio.gather(first, stays)
+        assert setup.model.calls == [[0], [2]]
+
+    run(test)
+
+
+def test_a_delay_lets_a_batch_fill_and_a_full_batch_does_not_wait() -> None:
+    async def test(setup: Setup) -> None:
+        await asyncio.gather(*(setup.ask(rows(number)) for number in range(4)))
+        assert setup.model.calls == [[0, 1, 2, 3]]
+
+    run(test, delay=3600.0, max_rows=4)
+
+
+def test_waiting_and_batch_sizes_are_recorded() -> None:
+    async def test(setup: Setup) -> None:
+        await asyncio.gather(*(setup.ask(rows(number)) for number in range(3)))
+
+    metrics = Metrics()
+
+    async def main() -> None:
+        setup = Setup()
+        setup.metrics = metrics.of("m")
+        setup.queue = ModelQueue(
+            "m", setup.thread, setup.metrics, max_waiting=10, max_rows=64, delay=0.0, timeout=30.0
+        )
+        await test(setup)
+        setup.thread.close()
+
+    asyncio.run(main())
+    label = {"model_name": "m"}
+    assert metrics.registry.get_sample_value("fairlead_batch_rows_sum", label) == 3
+    assert metrics.registry.get_sample_value("fairlead_batch_rows_count", label) == 1
+    assert metrics.registry.get_sample_value("fairlead_queue_seconds_count", label) == 3
+    assert metrics.registry.get_sample_value("request_predict_seconds_count", label) == 1
