@@ -230,9 +230,7 @@ def test_waiting_and_batch_sizes_are_recorded() -> None:
     async def main() -> None:
         setup = Setup()
         setup.metrics = metrics.of("m")
-        setup.queue = ModelQueue(
-            "m", setup.thread, setup.metrics, max_waiting=10, max_rows=64, delay=0.0, timeout=30.0
-        )
+        setup.queue = ModelQueue("m", setup.thread, setup.metrics, max_waiting=10, max_rows=64, delay=0.0, timeout=30.0)
         await test(setup)
         setup.thread.close()
 
