@@ -232,7 +232,17 @@ class AccessDenied(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """The source did not answer, or answered with a fault that may pass."""
+    """The source did not answer, or answered with a fault that may pass.
+
+    Args:
+        reason: what went wrong.
+        remedy: what to do next.
+        retry_after: seconds after which the source asks to be tried again, where it says so.
+    """
+
+    def __init__(self, reason: str, *, remedy: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.retry_after = retry_after
 
 
 class IntegrityError(StorageError):

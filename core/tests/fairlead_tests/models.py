@@ -45,7 +45,7 @@ GATED: Final = """
 
     class Gated(CustomModel):
         def load(self) -> None:
-            self.gate = self.artifact.parent / "gate" if self.artifact.is_file() else self.artifact / "gate"
+            self.gate = self.artifact / "gate"
             self.calls = self.gate.with_name("calls")
 
         def predict(self, x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from fairlead import errors
 from fairlead.contracts.runtime import AsyncModel, LoadSettings, parse_bool
 from fairlead.engine import selection, skew
 from fairlead.engine.registry import ModelState
-from fairlead.engine.serving import Serving, is_model
+from fairlead.engine.serving import Serving, is_model, unload
 from fairlead.engine.thread import ModelThread
 from fairlead.plugins import Kind
 
@@ -104,7 +104,11 @@ class Lifecycle:
         if not is_model(model):
             raise errors.ModelLoadError(f"Runtime {choice.spec.name} returned {type(model).__name__}, not a model.")
         skews = skew.find(model.saved_with)
-        warnings = await self._answer_samples(source.name, model, thread, skews)
+        try:
+            warnings = await self._answer_samples(source.name, model, thread, skews)
+        except BaseException:
+            thread.submit(lambda: unload(source.name, model))
+            raise
         notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
         return model, [*model.notes, *notes, *warnings]
 

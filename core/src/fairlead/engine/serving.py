@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fairlead.engine.thread import ModelThread
     from fairlead.settings import ServerSettings
 
-__all__ = ["Serving"]
+__all__ = ["Serving", "is_model", "unload"]
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,9 @@ class Serving:
             await asyncio.wait_for(self._idle.wait(), patience)
         if self._in_flight:
             _log.warning("model %s is unloaded with %d requests in flight", self.name, self._in_flight)
-        self._thread.submit(functools.partial(_unload, self.name, self.model))
+        unloaded = self._thread.run(functools.partial(unload, self.name, self.model))
+        with contextlib.suppress(TimeoutError):  # of a model that hangs, the thread hangs too
+            await asyncio.wait_for(unloaded, patience)
         self._thread.close()
 
     async def _ask(
@@ -165,10 +167,11 @@ class Serving:
             self._idle.set()
 
 
-def _unload(name: str, model: AnyModel) -> None:
+def unload(name: str, model: AnyModel) -> None:
+    """Unload a model in its own thread; what it raises is logged, because it is gone either way."""
     try:
         model.unload()
-    except Exception:  # noqa: BLE001  # it is gone either way, and its thread must end
+    except Exception:  # noqa: BLE001  # its thread must end
         _log.exception("model %s raised while it was unloaded", name)
 
 

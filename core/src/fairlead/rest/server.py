@@ -87,7 +87,8 @@ class Server(uvicorn.Server):
         self._engine.drain()
         await super().shutdown(sockets)
         self._loading.cancel()
-        await self._engine.stop()
+        if not self.force_exit:
+            await self._engine.stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Drain at the first signal, stop at once at the second; called by the signal module."""

@@ -84,6 +84,14 @@ def test_a_model_that_loads_but_does_not_answer_a_sample_is_not_ready(tmp_path: 
         pass
 
 
+def test_a_model_that_does_not_answer_its_sample_is_unloaded(tmp_path: Path) -> None:
+    source = DOUBLER.replace("return x * 2", "raise KeyError('lost')")
+    source += "\n        def unload(self) -> None:\n            self.artifact.joinpath('unloaded').touch()\n"
+    with pytest.raises(errors.SampleFailed), running_server({"doubler": write(tmp_path, source)}):
+        pass
+    eventually((tmp_path / "unloaded").exists)
+
+
 def test_a_model_that_refuses_the_made_up_sample_is_ready_and_says_so(tmp_path: Path) -> None:
     source = DOUBLER.replace(
         "return x * 2", "from fairlead.errors import InvalidInput; raise InvalidInput('zeros are not taken')"

@@ -1,0 +1,165 @@
+"""The V1 protocol: ``{"instances": [...]}`` in, ``{"predictions": [...]}`` out.
+
+What counts as JSON, and that ``inputs`` wins over ``instances``, is as in KServe; docs/compatibility.md lists where
+this differs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from fairlead import errors
+from fairlead.contracts.runtime import Capability
+from fairlead.contracts.tensors import Datatype, InferRequest
+from fairlead.protocol import documents, elements, tables
+from fairlead.protocol.encoded import Encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fairlead.contracts.runtime import ModelMetadata
+    from fairlead.contracts.tensors import InferResponse, Tensor
+    from fairlead.protocol.documents import Body
+
+__all__ = ["decode", "encode"]
+
+JSON: Final = "application/json"
+
+_JSON_TYPES: Final = (JSON, "application/ld+json", "application/octet-stream")
+_CLOUDEVENTS: Final = "application/cloudevents"
+_CLOUDEVENT_HEADERS: Final = ("ce-specversion", "ce-source", "ce-type", "ce-id")
+_CLOUDEVENT_KEYS: Final = frozenset(("time", "type", "source", "id", "specversion", "data"))
+
+
+def decode(
+    body: Body, *, model_name: str, metadata: ModelMetadata, content_type: str | None, headers: Mapping[str, str]
+) -> InferRequest:
+    """Read a request, and make tensors of its instances where the model takes tensors.
+
+    Rectangles of values become one tensor, named as the model's only input or ``input-0``; records become one tensor
+    for each column, with the request parameter ``content_type`` set to ``pd``. What is neither stays as it is: the
+    request then has a payload and no inputs. So does every request to a model with `Capability.JSON`.
+
+    Args:
+        body: the received body.
+        model_name: the model that the URL names.
+        metadata: what the model says of itself.
+        content_type: the body's media type; a body without one is JSON, one of a type that is not JSON is handed on
+            as bytes.
+        headers: the transport's headers, names in lower case.
+
+    Raises:
+        InvalidInput: the body is not a request.
+        NotSupported: it is a CloudEvent.
+    """
+    media_type = None if content_type is None else content_type.partition(";")[0].strip().lower()
+    if all(header in headers for header in _CLOUDEVENT_HEADERS) or (media_type or "").startswith(_CLOUDEVENTS):
+        raise _no_cloudevents()
+    if media_type is not None and media_type not in _JSON_TYPES:
+        return InferRequest(model_name=model_name, payload=bytes(body), headers=headers)
+    payload = documents.load(body)
+    request = InferRequest(model_name=model_name, payload=payload, headers=headers)
+    instances = _instances(payload, metadata)
+    if metadata.supports(Capability.JSON):
+        return request
+    if tables.is_records(instances):
+        request.inputs, table = tables.columns(instances, metadata)
+    else:
+        request.inputs, table = tables.rows(instances, metadata), False
+    if table or len(request.inputs) > 1:
+        request.parameters["content_type"] = "pd"
+    return request
+
+
+def encode(response: InferResponse, request: InferRequest) -> Encoded:  # noqa: ARG001  # every protocol's encode takes both
+    """Write an answer.
+
+    One output is a nested list of predictions; several are one object for each row, by output name. A payload is sent
+    as it is when it is an object, bytes or text, and as the predictions otherwise.
+
+    Args:
+        response: the model's answer.
+        request: what it answers.
+
+    Raises:
+        InvalidInput: an element is not UTF-8, and JSON cannot carry it.
+        InferenceFailed: the answer is empty, or cannot be written as JSON, or its outputs have no common rows.
+    """
+    payload = response.payload
+    match payload:
+        case bytes() | bytearray() | memoryview():
+            return Encoded((bytes(payload),), None)
+        case str():
+            return Encoded((_utf8(payload),), None)
+        case dict():
+            return Encoded((documents.dump(payload),), JSON)
+        case None:
+            return Encoded((documents.dump({"predictions": _predictions(response)}),), JSON)
+        case _:
+            return Encoded((documents.dump({"predictions": payload}),), JSON)
+
+
+def _instances(payload: object, metadata: ModelMetadata) -> list[Any]:
+    """The instances of a body, which a model that takes any JSON may do without."""
+    anything = metadata.supports(Capability.JSON)
+    if not isinstance(payload, dict):
+        if anything:
+            return []
+        raise errors.InvalidInput('the body is not a JSON object with "instances"')
+    if payload.keys() >= _CLOUDEVENT_KEYS:
+        raise _no_cloudevents()
+    key = "inputs" if "inputs" in payload else "instances"
+    if key not in payload:
+        if anything:
+            return []
+        raise errors.InvalidInput('the body has neither "instances" nor "inputs"')
+    instances = payload[key]
+    if anything and key == "inputs":
+        return []
+    if not isinstance(instances, list):
+        raise errors.InvalidInput(f'Expected "{key}" to be a list')
+    if not instances and not anything:
+        raise errors.InvalidInput(f'"{key}" is an empty list; there is nothing to predict')
+    return instances
+
+
+def _no_cloudevents() -> errors.NotSupported:
+    return errors.NotSupported(
+        "CloudEvents are not supported yet.", remedy="Send the event's data alone, as application/json."
+    )
+
+
+def _predictions(response: InferResponse) -> Any:
+    if not response.outputs:
+        raise errors.InferenceFailed(f"Model with name {response.model_name} answered without outputs.")
+    if len(response.outputs) == 1:
+        return _nested(response.outputs[0])
+    counts = {tensor.shape[:1] for tensor in response.outputs}
+    if len(counts) > 1 or () in counts:
+        shapes = ", ".join(f"{tensor.name!r} {list(tensor.shape)}" for tensor in response.outputs)
+        raise errors.InferenceFailed(
+            f"Model with name {response.model_name} answered with outputs that have no common rows: {shapes}.",
+            remedy="Ask it by the V2 protocol.",
+        )
+    names = [tensor.name for tensor in response.outputs]
+    rows = zip(*(list(_nested(tensor)) for tensor in response.outputs), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _nested(tensor: Tensor) -> Any:
+    """The elements of a tensor as what the JSON writer reads in place: an array, a numpy scalar, or lists of text."""
+    data = tensor.data
+    if tensor.datatype is Datatype.BYTES:
+        return elements.objects(elements.to_texts(tensor)).reshape(data.shape).tolist()
+    if tensor.datatype is Datatype.FP16:
+        data = data.astype(np.float32)
+    return np.ascontiguousarray(data) if data.ndim else data[()]
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise errors.InferenceFailed("the answer's text has a lone surrogate and cannot be UTF-8") from error

@@ -1,0 +1,136 @@
+"""SIGTERM under load: readiness fails first, what is in flight is answered, and the process ends in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from integration.processes import ServerProcess, served
+
+MODEL = """
+import numpy as np
+from fairlead import CustomModel
+
+class Gated(CustomModel):
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        with (self.artifact / "calls").open("a") as calls:
+            calls.write("called\\n")
+        if (self.artifact / "gate").exists():
+            (self.artifact / "gate").read_text()  # a named pipe: waits until the test writes to it
+        return x
+"""
+BODY = {"instances": [[1, 2]]}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "gated.py"
+    path.write_text(MODEL)
+    return path
+
+
+def ask(server: ServerProcess) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/models/gated:predict", json=BODY, timeout=60, trust_env=False)
+
+
+def wait_for(condition: object, patience: float = 30.0) -> None:
+    assert callable(condition)
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def was_cut_off(asked: Future[httpx.Response]) -> bool:
+    """Whether a request ended without an answer of the model: told so, or by the end of its connection."""
+    error = asked.exception(30)
+    if error is not None:
+        return isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)
+    return asked.result().status_code == 500
+
+
+def readiness(server: ServerProcess) -> int:
+    try:
+        return httpx.get(f"{server.url}/v2/health/ready", timeout=5, trust_env=False).status_code
+    except httpx.ConnectError:
+        return 0
+
+
+def test_what_is_in_flight_is_answered_and_the_exit_status_is_zero(model: Path) -> None:
+    gate = model.with_name("gate")
+    os.mkfifo(gate)
+    with served(model) as server, ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, server)
+        wait_for(model.with_name("calls").exists)
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: readiness(server) != 200)
+        gate.write_text("go")
+        assert asked.result(30).json() == {"predictions": [[1, 2]]}
+        assert server.process.wait(30) == 0
+
+
+def test_readiness_fails_first_and_requests_are_accepted_during_the_delay(model: Path) -> None:
+    with served(model, ["--drain-delay", "3"]) as server:
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: readiness(server) == 503)
+        assert server.client.get("/v2/health/live").status_code == 200
+        assert ask(server).status_code == 200
+        assert server.process.wait(30) == 0
+
+
+def test_no_accepted_request_is_lost_when_the_server_stops_under_load(model: Path) -> None:
+    outcomes: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def load(server: ServerProcess) -> None:
+        with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+            while not stop.is_set():
+                try:
+                    outcomes[str(client.post("/v1/models/gated:predict", json=BODY).status_code)] += 1
+                except httpx.ConnectError:
+                    outcomes["refused"] += 1  # never accepted: a balancer sends it elsewhere
+                    return
+                except httpx.RemoteProtocolError as error:
+                    # An idle connection may be closed as a request is on its way: that one is not accepted either.
+                    outcomes["closed" if "without sending a response" in str(error) else "lost"] += 1
+                    return
+
+    with served(model, ["--drain-delay", "0.5"]) as server, ThreadPoolExecutor(8) as pool:
+        workers = [pool.submit(load, server) for _ in range(8)]
+        wait_for(lambda: outcomes["200"] > 200)
+        answered = outcomes["200"]
+        assert server.end(signal.SIGTERM) == 0
+        stop.set()
+        for worker in workers:
+            worker.result(30)
+    assert outcomes["200"] > answered
+    assert set(outcomes) <= {"200", "refused", "closed"}
+
+
+def test_a_second_signal_ends_a_server_whose_model_hangs(model: Path) -> None:
+    os.mkfifo(model.with_name("gate"))
+    with served(model) as server, ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, server)
+        wait_for(model.with_name("calls").exists)
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: readiness(server) != 200)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(30)
+        assert was_cut_off(asked)
+
+
+def test_a_model_that_hangs_does_not_keep_a_server_past_its_drain_timeout(model: Path) -> None:
+    os.mkfifo(model.with_name("gate"))
+    with served(model, ["--drain-timeout", "1"]) as server, ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, server)
+        wait_for(model.with_name("calls").exists)
+        assert server.end(signal.SIGTERM) in (0, 1)
+        assert was_cut_off(asked)
