@@ -27,7 +27,8 @@ __all__ = ["decode", "encode"]
 
 JSON: Final = "application/json"
 
-_JSON_TYPES: Final = (JSON, "application/ld+json", "application/octet-stream")
+_JSON_TYPES: Final = (JSON, "application/ld+json", "application/octet-stream", "application/x-www-form-urlencoded")
+"""KServe's three, and what curl announces when nobody tells it otherwise: no form is a request here."""
 _CLOUDEVENTS: Final = "application/cloudevents"
 _CLOUDEVENT_HEADERS: Final = ("ce-specversion", "ce-source", "ce-type", "ce-id")
 _CLOUDEVENT_KEYS: Final = frozenset(("time", "type", "source", "id", "specversion", "data"))
@@ -52,12 +53,18 @@ def decode(
 
     Raises:
         InvalidInput: the body is not a request.
+        UnsupportedMediaType: it is not JSON, and the model takes tensors.
         NotSupported: it is a CloudEvent.
     """
     media_type = None if content_type is None else content_type.partition(";")[0].strip().lower()
     if all(header in headers for header in _CLOUDEVENT_HEADERS) or (media_type or "").startswith(_CLOUDEVENTS):
         raise _no_cloudevents()
     if media_type is not None and media_type not in _JSON_TYPES:
+        if metadata.inputs and not metadata.supports(Capability.JSON):
+            raise errors.UnsupportedMediaType(
+                f"Content-Type {content_type} is handed on as bytes, and model {model_name} takes tensors.",
+                remedy=f"Send JSON with Content-Type: {JSON}.",
+            )
         return InferRequest(model_name=model_name, payload=bytes(body), headers=headers)
     payload = documents.load(body)
     request = InferRequest(model_name=model_name, payload=payload, headers=headers)

@@ -50,8 +50,7 @@ class ServerMetadata(pydantic.BaseModel):
 class IndexRequest(pydantic.BaseModel):
     """Which models to list."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
-    repository_name: str | None = None
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
     ready: bool = False
 
 

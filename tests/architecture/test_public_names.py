@@ -1,0 +1,149 @@
+"""What the packages promise: the names of ``fairlead``, the tree of errors, and how light they are to import."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fairlead
+from architecture import workspace
+from fairlead import errors
+
+HEAVY = (
+    "fastapi",
+    "grpc",
+    "numpy",
+    "orjson",
+    "pandas",
+    "pydantic",
+    "rich",
+    "sklearn",
+    "starlette",
+    "urllib3",
+    "uvicorn",
+)
+
+# -- the names of fairlead ------------------------------------------------------------------------------
+
+
+def test_what_is_visible_is_what_is_promised() -> None:
+    assert fairlead.__all__ == sorted(fairlead.__all__)
+    assert dir(fairlead) == sorted([*fairlead.__all__, "__version__"])
+
+
+@pytest.mark.parametrize("name", fairlead.__all__)
+def test_a_public_name_resolves_to_what_its_module_defines(name: str) -> None:
+    found = getattr(fairlead, name)
+    home = importlib.import_module(f"fairlead.{fairlead._HOMES[name]}")
+    assert found is getattr(home, name)
+    assert getattr(found, "__name__", name) == name or name == "hookimpl"
+
+
+def test_type_checkers_and_python_see_the_same_names() -> None:
+    assert fairlead.__file__ is not None
+    tree = ast.parse(Path(fairlead.__file__).read_text(encoding="utf-8"))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = {
+        alias.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert imported == {name: f"fairlead.{home}" for name, home in fairlead._HOMES.items()}
+    assert sorted(imported) == fairlead.__all__
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'fairlead' has no attribute 'no_such_name'"):
+        _ = fairlead.no_such_name
+
+
+# -- how light they are ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "fairlead",
+        "fairlead.cli.main",
+        "fairlead.cli.plugins",
+        "fairlead.contracts",
+        "fairlead.contracts.autoscaler",
+        "fairlead.contracts.explainer",
+        "fairlead.contracts.runtime",
+        "fairlead.contracts.storage",
+        "fairlead.contracts.unpickling",
+        "fairlead.errors",
+        "fairlead.hookspecs",
+        "fairlead.plugins",
+        "fairlead.settings",
+    ],
+)
+def test_importing_it_loads_no_library_that_it_does_not_need(module: str) -> None:
+    loaded = _loaded_by(f"import {module}")
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_plugins_are_described_without_loading_a_library() -> None:
+    loaded = _loaded_by(
+        "from fairlead.plugins import Plugins; plugins = Plugins.discover(allow=None, strict=False);"
+        "plugins.runtimes(), plugins.storage_providers(), plugins.explainers(), plugins.autoscalers()"
+    )
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def _loaded_by(statement: str) -> set[str]:
+    script = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+# -- errors ---------------------------------------------------------------------------------------------
+
+
+def _drawn() -> dict[str, str | None]:
+    """The tree at the top of ``errors.py``: each class with its parent."""
+    assert errors.__doc__ is not None
+    parents: dict[str, str | None] = {}
+    above: list[str] = []
+    for line in errors.__doc__.splitlines():
+        match = re.match(r"    ([│├└─ ]*)([A-Z]\w+)  ", line)
+        if match is not None:
+            depth = len(match[1]) // 4
+            above[depth:] = [match[2]]
+            parents[match[2]] = above[depth - 1] if depth else None
+    return parents
+
+
+def _defined() -> dict[str, str | None]:
+    return {
+        name: value.__bases__[0].__name__ if value is not errors.FairleadError else None
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and value.__module__ == errors.__name__
+    }
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    assert _drawn() == _defined()
+
+
+def test_every_error_is_public() -> None:
+    assert errors.__all__ == sorted(_defined())
+
+
+def test_errors_are_defined_nowhere_else() -> None:
+    known = set(errors.__all__)
+    strays = []
+    for folder in workspace.distribution_folders():
+        for path in (folder / "src").rglob("*.py"):
+            if path.name == "errors.py" and path.parent.name == "fairlead":
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                bases = [ast.unparse(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
+                if {base.removeprefix("errors.") for base in bases} & known:
+                    strays.append(workspace.shown(path))
+    assert strays == []
