@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.routing import Route as StarletteRoute
 
 from fairlead import errors
+from fairlead.rest import body as bodies
 from fairlead.rest import control, openapi, requestid
 from fairlead.rest import errors as failures
 from fairlead.rest.inference import Inference, Route
@@ -42,6 +43,7 @@ class Application(fastapi.FastAPI):
             docs_url=docs,
             redoc_url=None,
         )
+        self._max_body_bytes = engine.settings.max_body_bytes
         self._inference = Inference(engine)
         self.include_router(control.router(engine))
         for path, kind in (
@@ -70,6 +72,14 @@ class Application(fastapi.FastAPI):
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         request_id = requestid.of(headers).encode("latin-1")
         started = False
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            bodies.check_size(received, self._max_body_bytes)
+            return message
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
@@ -79,7 +89,11 @@ class Application(fastapi.FastAPI):
             await send(message)
 
         try:
-            await super().__call__(scope, receive, send_with_id)
+            bodies.check_announced(headers, self._max_body_bytes)
+            await super().__call__(scope, receive_within_limit, send_with_id)
+        except errors.FairleadError as error:
+            if not started:
+                await _error_response(error)(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001  # every failure is an answer; the server goes on
             _log.exception("%s %s failed", scope["method"], scope["path"])
             if not started:
@@ -111,4 +125,7 @@ async def _invalid_request(_request: fastapi.Request, error: Exception) -> Respo
 
 async def _http_error(_request: fastapi.Request, error: Exception) -> Response:
     assert isinstance(error, starlette.exceptions.HTTPException)
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    content = {"detail": error.detail}
+    if error.status_code == 400:  # a wrong body has our error shape everywhere; unknown paths keep FastAPI's alone
+        content["error"] = error.detail
+    return JSONResponse(content, error.status_code, error.headers)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-__all__ = ["ClientDisconnected", "read"]
+__all__ = ["ClientDisconnected", "check_announced", "check_size", "read"]
 
 _WINDOW: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
@@ -37,17 +37,14 @@ async def read(receive: Receive, headers: Mapping[str, str], *, limit: int, pati
         InvalidInput: it came too slowly, or does not decompress.
         ClientDisconnected: the client has gone.
     """
-    announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+    check_announced(headers, limit)
     message = await receive()
     if message["type"] != "http.request":
         raise ClientDisconnected
     body: bytes = message.get("body", b"")
     if message.get("more_body", False):
         body = await _rest(receive, body, limit, patience)
-    if len(body) > limit:
-        raise _too_large(limit)
+    check_size(len(body), limit)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     return body if encoding in ("", "identity") else _decompressed(body, encoding, limit)
 
@@ -64,8 +61,7 @@ async def _rest(receive: Receive, first: bytes, limit: int, patience: float) -> 
                     raise ClientDisconnected
                 chunk = message.get("body", b"")
                 size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
+                check_size(size, limit)
                 chunks.append(chunk)
                 more = message.get("more_body", False)
     except TimeoutError:
@@ -85,14 +81,30 @@ def _decompressed(body: bytes, encoding: str, limit: int) -> bytes:
         plain = decompressor.decompress(body, limit + 1)
     except zlib.error as error:
         raise errors.InvalidInput(f"The body is not valid {encoding}: {error}.") from error
-    if len(plain) > limit:
-        raise _too_large(limit)
+    check_size(len(plain), limit)
     if not decompressor.eof or decompressor.unused_data:
         raise errors.InvalidInput(f"The body is not one complete {encoding} stream.")
     return plain
 
 
-def _too_large(limit: int) -> errors.PayloadTooLarge:
-    return errors.PayloadTooLarge(
-        f"The body has more than the {limit} bytes that this server takes.", remedy="See --max-body-bytes."
-    )
+def check_announced(headers: Mapping[str, str], limit: int) -> None:
+    """Refuse a body by the length that it announces, before any of it is read.
+
+    Raises:
+        PayloadTooLarge: it announces more bytes than the limit.
+    """
+    announced = headers.get("content-length", "")
+    if announced.isdigit():
+        check_size(int(announced), limit)
+
+
+def check_size(size: int, limit: int) -> None:
+    """Refuse a body of more bytes than the limit.
+
+    Raises:
+        PayloadTooLarge: it has more.
+    """
+    if size > limit:
+        raise errors.PayloadTooLarge(
+            f"The body has more than the {limit} bytes that this server takes.", remedy="See --max-body-bytes."
+        )

@@ -74,6 +74,7 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Error, "descriptio
 _NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": Error, "description": "It is known, and does not answer."}
 }
+_MALFORMED: dict[int | str, dict[str, Any]] = {400: {"model": Error, "description": "The body is not JSON."}}
 _OFF: dict[int | str, dict[str, Any]] = {501: {"model": Error, "description": "The server does not offer this."}}
 
 
@@ -178,7 +179,7 @@ def _add_repository(made: fastapi.APIRouter, engine: Engine) -> None:
 
     guarded = {"tags": ["repository"], "dependencies": [fastapi.Depends(allowed)]}
 
-    @made.post("/v2/repository/index", **guarded, responses=_OFF)  # type: ignore[arg-type]  # a dict of keyword arguments
+    @made.post("/v2/repository/index", **guarded, responses=_MALFORMED | _OFF)  # type: ignore[arg-type]  # a dict of keyword arguments
     async def index(query: IndexRequest | None = None) -> list[IndexEntry]:
         """The known models, with their states."""
         only_ready = query is not None and query.ready
