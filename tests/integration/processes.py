@@ -61,7 +61,7 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def served(
-    model: Path | str,
+    model: Path | str | None,
     arguments: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     python: str = sys.executable,
@@ -69,12 +69,13 @@ def served(
     """Run ``fairlead serve`` until the block ends, and wait until it is ready.
 
     Args:
-        model: what to serve.
+        model: what to serve; None when the arguments say it.
         arguments: further arguments.
         environ: variables on top of this process's environment.
         python: the interpreter to run it with.
     """
-    command = [python, "-m", "fairlead.cli.main", "serve", str(model), "--http-port", "0", *arguments]
+    command = [python, "-m", "fairlead.cli.main", "serve", "--http-port", "0", *arguments]
+    command += [] if model is None else [str(model)]
     env = {**os.environ, **(environ or {})}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=env)
     lines: list[str] = []

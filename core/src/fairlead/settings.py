@@ -7,6 +7,7 @@ The command line, the environment (``FAIRLEAD_<NAME>``) and the documentation ar
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,6 +19,7 @@ from fairlead.contracts.unpickling import UnpicklingPolicy
 __all__ = ["Option", "ServerSettings", "options"]
 
 _MIB: Final = 1024 * 1024
+_LARGEST_PORT: Final = 65535
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,8 @@ class Option:
             raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is not a value of type {wanted}.") from error
         if self.choices and value not in self.choices:
             raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is not one of {', '.join(self.choices)}.")
-        if isinstance(value, int | float) and value < 0:
-            raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is negative.")
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is negative, or no number at all.")
         return value
 
 
@@ -125,6 +127,8 @@ class ServerSettings:
     log_level: str = _option("info", "least severe log level", choices=("debug", "info", "warning", "error"))
 
     def __post_init__(self) -> None:
+        if self.http_port > _LARGEST_PORT:
+            raise errors.ConfigurationError(f"--http-port: {self.http_port} is larger than {_LARGEST_PORT}.")
         if self.max_batch_size < 1:
             raise errors.ConfigurationError("--max-batch-size: at least 1 row must be allowed.")
         if self.max_queue_size < 1:

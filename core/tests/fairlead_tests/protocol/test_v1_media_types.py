@@ -26,7 +26,7 @@ def test_what_curl_announces_by_default_is_read_as_json() -> None:
 
 
 def test_other_types_are_refused_for_a_model_of_tensors_with_what_to_send() -> None:
-    with pytest.raises(errors.UnsupportedMediaType, match="image/png.*application/json"):
+    with pytest.raises(errors.UnsupportedMediaType, match=r"image/png.*application/json"):
         v1.decode(b"\x89PNG", model_name="m", metadata=TENSORS, content_type="image/png", headers={})
 
 

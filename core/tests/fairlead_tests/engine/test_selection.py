@@ -1,0 +1,74 @@
+"""Which runtime serves an artefact, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairlead import Artifact, ModelFormat, RuntimeSpec, errors
+from fairlead.engine import selection
+
+
+def spec(
+    name: str, *patterns: str, priority: int = 1, auto: bool = True, model_format: str | None = None
+) -> RuntimeSpec:
+    formats = (ModelFormat(model_format or name, auto_select=auto, priority=priority),)
+    return RuntimeSpec(name=name, formats=formats, factory="module:Class", artifacts=patterns)
+
+
+def runtimes(*specs: RuntimeSpec) -> dict[str, RuntimeSpec]:
+    return {each.name: each for each in specs}
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / ".hidden.pkl").write_text("")
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "model.pkl").write_text("")
+    return Artifact(path=tmp_path, uri="file:///the/model")
+
+
+def test_file_names_at_the_top_level_decide_and_the_reason_names_them(artifact: Artifact) -> None:
+    choice = selection.choose(artifact, runtimes(spec("pickles", "*.pkl"), spec("trees", "*.json")))
+    assert (choice.spec.name, choice.reason) == ("trees", "because of model.json")
+
+
+def test_a_folder_is_matched_by_a_pattern_that_ends_in_a_slash(artifact: Artifact) -> None:
+    choice = selection.choose(artifact, runtimes(spec("folders", "assets/"), spec("files", "assets")))
+    assert choice.spec.name == "folders"
+
+
+def test_the_higher_priority_wins_and_the_reason_says_over_whom(artifact: Artifact) -> None:
+    choice = selection.choose(artifact, runtimes(spec("low", "*.json"), spec("high", "*.json", priority=2)))
+    assert (choice.spec.name, choice.reason) == ("high", "because of model.json (preferred by priority over low)")
+
+
+def test_equal_priorities_are_an_error_that_names_both(artifact: Artifact) -> None:
+    with pytest.raises(errors.FormatUnknown, match=r"trees, others\. Choose one with --format"):
+        selection.choose(artifact, runtimes(spec("trees", "*.json"), spec("others", "*.json")))
+
+
+def test_runtimes_that_may_not_be_chosen_automatically_are_not(artifact: Artifact) -> None:
+    both = runtimes(spec("trees", "*.json"), spec("manual", "*.json", priority=9, auto=False))
+    assert selection.choose(artifact, both).spec.name == "trees"
+    assert selection.choose(artifact, both, "manual").spec.name == "manual"
+
+
+def test_nothing_that_fits_is_an_error_that_says_what_is_there_and_what_is_taken(artifact: Artifact) -> None:
+    with pytest.raises(errors.FormatUnknown) as raised:
+        selection.choose(artifact, runtimes(spec("graphs", "*.onnx")))
+    for part in ("file:///the/model", "assets, model.json", "graphs: *.onnx", "pip install fairlead-runtime-<format>"):
+        assert part in str(raised.value)
+
+
+def test_a_format_that_is_asked_for_is_found_by_runtime_or_by_format(artifact: Artifact) -> None:
+    both = runtimes(spec("one", "*.a", model_format="trees"), spec("two", "*.b", model_format="trees", priority=2))
+    assert selection.choose(artifact, both, "one").reason == "because it was asked for"
+    assert selection.choose(artifact, both, "trees").spec.name == "two"
+
+
+def test_a_format_that_nobody_serves_is_an_error_with_what_to_install(artifact: Artifact) -> None:
+    with pytest.raises(errors.FormatUnknown, match=r"installed: trees.*pip install fairlead-runtime-onnx"):
+        selection.choose(artifact, runtimes(spec("trees", "*.json")), "onnx")

@@ -1,0 +1,23 @@
+"""Versions that an artefact records against versions that are installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+from fairlead.engine import skew
+
+
+def test_equal_versions_are_no_skew() -> None:
+    assert skew.find({"numpy": importlib.metadata.version("numpy")}) == ()
+
+
+def test_another_version_is_told_with_the_command_that_installs_it() -> None:
+    (found,) = skew.find({"numpy": "1.2.3"})
+    installed = importlib.metadata.version("numpy")
+    assert str(found) == f"the artefact was saved with numpy 1.2.3, and {installed} is installed"
+    assert found.remedy == "Try: pip install numpy==1.2.3"
+
+
+def test_a_library_that_is_not_installed_is_told_so() -> None:
+    (found,) = skew.find({"no-such-library": "1.0"})
+    assert str(found) == "the artefact was saved with no-such-library 1.0, and it is not installed"

@@ -1,0 +1,138 @@
+"""The `fairlead serve` command as users type it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from integration.processes import ServerProcess, served
+
+DOUBLER = """
+import numpy as np
+from fairlead import CustomModel
+
+class Doubler(CustomModel):
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return x * 2
+"""
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "iris.v2.joblib"
+    flowers = load_iris()
+    joblib.dump(LogisticRegression(max_iter=500).fit(flowers.data, flowers.target), path)
+    return path
+
+
+def refused(*arguments: str, environ: dict[str, str] | None = None) -> str:
+    """What a command that does not start says on standard error."""
+    command = [sys.executable, "-m", "fairlead.cli.main", "serve", "--http-port", "0", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **(environ or {})}
+    )
+    assert done.returncode not in (0, -11), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+FLOWER = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+
+
+def test_the_name_comes_from_the_file_and_the_choice_of_the_runtime_is_explained(iris: Path) -> None:
+    with served(iris) as server:
+        assert server.client.post("/v1/models/iris:predict", json=FLOWER).json() == {"predictions": [0]}
+        messages = [line["message"] for line in server.logged()]
+        assert "model iris: runtime sklearn, because of iris.v2.joblib" in messages
+
+
+def test_the_arguments_of_kserves_serving_runtimes_work(iris: Path) -> None:
+    arguments = ["--model_name=flowers", f"--model_dir={iris}", "--workers=1", "--nthread=1", "--enable_docs_url=true"]
+    arguments += ["--enable_latency_logging=true", "--grpc_port=8081", "--max_threads=4", "--enable_grpc=false"]
+    with served(None, arguments) as server:
+        assert server.client.post("/v1/models/flowers:predict", json=FLOWER).json() == {"predictions": [0]}
+        assert server.client.get("/docs").status_code == 200
+        messages = [line["message"] for line in server.logged()]
+        assert "--grpc_port has no effect: this server does not speak gRPC" in messages
+        assert not any("enable_grpc" in str(message) for message in messages)
+        assert any(line["logger"] == "fairlead.access" for line in server.logged())
+
+
+def test_model_dir_alone_is_served_by_kserves_default_name(iris: Path) -> None:
+    with served(None, ["--model_dir", str(iris)]) as server:
+        assert server.client.get("/v1/models").json() == {"models": ["model"]}
+
+
+def test_predict_proba_by_setting_by_kserves_variable_and_by_request(iris: Path) -> None:
+    def classes(server: ServerProcess) -> int:
+        return len(server.client.post("/v1/models/iris:predict", json=FLOWER).json()["predictions"][0])
+
+    with served(iris, ["--set", "method=predict_proba"]) as server:
+        assert classes(server) == 3
+    with served(iris, environ={"PREDICT_PROBA": "true"}) as server:
+        assert classes(server) == 3
+        tensor = {"name": "input-0", "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}
+        body = {"inputs": [tensor], "parameters": {"method": "predict"}}
+        response = server.client.post("/v2/models/iris/infer", json=body).json()
+        assert response["outputs"][0]["data"] == [0]
+
+
+def test_a_folder_of_models_serves_each_by_its_folders_name(iris: Path, tmp_path: Path) -> None:
+    (tmp_path / "doubler").mkdir()
+    (tmp_path / "doubler" / "model.py").write_text(DOUBLER)
+    (tmp_path / "iris").mkdir()
+    (tmp_path / "iris" / "model.joblib").write_bytes(iris.read_bytes())
+    with served(tmp_path) as server:
+        assert server.client.get("/v2/models").json() == {"models": ["doubler", "iris"]}
+        assert server.client.post("/v1/models/doubler:predict", json={"instances": [1]}).json() == {"predictions": [2]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "No model is given."),
+        (["a", "--model_dir", "b"], "The model is given twice"),
+        (["{folder}/none.joblib"], "There is nothing at"),
+        (["{iris}", "--format", "onnx"], "pip install fairlead-runtime-onnx"),
+        (["{iris}", "--set", "methd=predict"], "no setting 'methd' (it has: method, nthread)"),
+        (["{iris}", "--set", "method=guess"], "'guess' is not one of predict"),
+        (["{iris}", "--set", "method"], "--set name=value"),
+        (["{iris}", "--nthread", "many"], "nthread"),
+        (["{iris}", "--no-such-flag"], "--no-such-flag"),
+        (["{iris}", "--worker", "1"], "--worker"),
+        (["{iris}", "--predictor_host", "x"], "--predictor_host is not supported"),
+        (["{iris}", "--unpickling", "deny"], "the unpickling policy is deny"),
+        (["{iris}", "--unpickling", "sha256:" + "0" * 64], "is not trusted"),
+        (["{iris}", "--host", "203.0.113.1"], "Cannot listen on 203.0.113.1"),
+        (["ftp://host/model"], "ftp"),
+        (["{folder}/empty"], "holds no files"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_served_is_refused_with_the_reason(
+    iris: Path, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert expected in refused(*(argument.format(iris=iris, folder=tmp_path) for argument in arguments))
+
+
+def test_a_port_in_use_is_refused_with_what_to_do(iris: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        text = refused(str(iris), "--http-port", str(taken.getsockname()[1]))
+    assert "Address already in use" in text
+    assert "--http-port" in text
+
+
+def test_a_blocked_runtime_is_named_with_the_allow_list(iris: Path) -> None:
+    text = refused(str(iris), "--format", "sklearn", environ={"FAIRLEAD_PLUGINS": "file"})
+    assert "sklearn" in text
