@@ -1,0 +1,145 @@
+"""Showing how far a fetch is: a bar on a terminal, lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
+
+if TYPE_CHECKING:
+    import rich.progress
+
+__all__ = ["Advance", "BarProgress", "LineProgress", "Progress", "SilentProgress", "automatic"]
+
+Advance: TypeAlias = "Callable[[int], None]"
+"""Tells that so many more bytes are there; negative when a file is started again."""
+
+_SECONDS_PER_LINE: Final = 5.0
+_LINES_PER_TRANSFER: Final = 10
+
+
+class Progress(abc.ABC):
+    """Where a fetcher reports to; several transfers may run at once, in threads."""
+
+    @abc.abstractmethod
+    def transfer(self, label: str, *, total: int | None, done: int = 0) -> AbstractContextManager[Advance]:
+        """Open the report of one fetch.
+
+        Args:
+            label: what is fetched.
+            total: bytes in all, where that is known.
+            done: bytes that are there from an earlier attempt.
+        """
+
+
+class SilentProgress(Progress):
+    """Shows nothing."""
+
+    @contextlib.contextmanager
+    def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:  # noqa: ARG002  # silent
+        """Open a report that nobody reads."""
+        yield lambda _count: None
+
+
+class LineProgress(Progress):
+    """Writes a line every ten percent and every five seconds, whichever comes first, for logs.
+
+    Args:
+        stream: where to write; standard error by default.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    @contextlib.contextmanager
+    def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
+        """Open the report of one fetch."""
+        reached, said, said_at = done, done, self._clock()
+        step = total / _LINES_PER_TRANSFER if total else float("inf")
+
+        def advance(count: int) -> None:
+            nonlocal reached, said, said_at
+            reached += count
+            if abs(reached - said) >= step or self._clock() - said_at >= _SECONDS_PER_LINE:
+                said, said_at = reached, self._clock()
+                self._say(f"{label}: {_amount(reached, total)}")
+
+        self._say(f"{label}: {_amount(done, total)}" if done else f"{label}: fetching{_of(total)}")
+        yield advance
+        self._say(f"{label}: fetched {_size(reached)}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._stream or sys.stderr, flush=True)  # lines on a stream are its job
+
+
+class BarProgress(Progress):
+    """Draws a bar for each transfer, on standard error."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: rich.progress.Progress | None = None
+        self._open = 0
+
+    @contextlib.contextmanager
+    def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
+        """Open a bar; the bars of concurrent transfers share one display, since rich has one per terminal."""
+        bars = self._acquire()
+        try:
+            task = bars.add_task(label, total=total, completed=done)
+            yield lambda count: bars.advance(task, count)
+        finally:
+            self._release()
+
+    def _acquire(self) -> rich.progress.Progress:
+        import rich.console
+        import rich.progress as columns
+
+        with self._lock:
+            if self._bars is None:
+                self._bars = columns.Progress(
+                    columns.TextColumn("{task.description}", markup=False),
+                    columns.BarColumn(),
+                    columns.DownloadColumn(binary_units=True),
+                    columns.TransferSpeedColumn(),
+                    columns.TimeRemainingColumn(),
+                    console=rich.console.Console(stderr=True),
+                )
+                self._bars.start()
+            self._open += 1
+            return self._bars
+
+    def _release(self) -> None:
+        with self._lock:
+            self._open -= 1
+            if self._open == 0 and self._bars is not None:
+                self._bars.stop()
+                self._bars = None
+
+
+def automatic() -> Progress:
+    """A bar when standard error is a terminal, lines otherwise."""
+    return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def _amount(done: int, total: int | None) -> str:
+    return f"{_size(done)} of {_size(total)} ({done * 100 // total} %)" if total else _size(done)
+
+
+def _of(total: int | None) -> str:
+    return f" {_size(total)}" if total is not None else ""
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

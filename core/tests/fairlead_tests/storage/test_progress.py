@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from fairlead.storage.progress import BarProgress, LineProgress, automatic
+
+MIB = 1024 * 1024
+
+
+def test_lines_come_every_tenth() -> None:
+    out = io.StringIO()
+    with LineProgress(out, clock=lambda: 0.0).transfer("model", total=100 * MIB) as advance:
+        for _ in range(100):
+            advance(MIB)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "model: fetching 100.0 MiB"
+    assert lines[1] == "model: 10.0 MiB of 100.0 MiB (10 %)"
+    assert lines[-1] == "model: fetched 100.0 MiB"
+    assert len(lines) == 12
+
+
+def test_lines_come_every_five_seconds_when_it_is_slow_or_the_length_is_unknown() -> None:
+    out, now = io.StringIO(), [0.0]
+    with LineProgress(out, clock=lambda: now[0]).transfer("model", total=None) as advance:
+        for _ in range(10):
+            now[0] += 1
+            advance(512)
+    assert out.getvalue().splitlines() == [
+        "model: fetching",
+        "model: 2.5 KiB",
+        "model: 5.0 KiB",
+        "model: fetched 5.0 KiB",
+    ]
+
+
+def test_a_resumed_transfer_says_what_is_there() -> None:
+    out = io.StringIO()
+    with LineProgress(out).transfer("model", total=4 * MIB, done=MIB):
+        pass
+    assert out.getvalue().startswith("model: 1.0 MiB of 4.0 MiB (25 %)\n")
+
+
+def test_without_a_terminal_lines_are_chosen() -> None:
+    assert isinstance(automatic(), LineProgress)
+
+
+def test_on_a_terminal_a_bar_is_drawn() -> None:
+    script = (
+        "from fairlead.storage.progress import automatic\n"
+        "with automatic().transfer('model [v1]', total=100) as advance: advance(100)"
+    )
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    subprocess.run([sys.executable, "-c", script], stderr=follower, env=environment, check=True)
+    os.close(follower)
+    drawn = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:  # Linux says so when the other end is closed and all is read
+            break
+        drawn += piece
+    os.close(leader)
+    assert "model [v1]" in drawn.decode()
+    assert "━" in drawn.decode()
+
+
+def test_bars_of_several_threads_share_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    progress, both, failures = BarProgress(), threading.Barrier(2), []
+
+    def fetch(name: str) -> None:
+        try:
+            with progress.transfer(name, total=10) as advance:
+                both.wait(10)
+                advance(10)
+        except Exception as error:  # noqa: BLE001  # told to the test below
+            failures.append(error)
+
+    threads = [threading.Thread(target=fetch, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert "a" in capsys.readouterr().err
