@@ -1,0 +1,44 @@
+"""What the core needs to know of this runtime; importing it loads neither scikit-learn nor numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from fairlead import Capability, Library, ModelFormat, RuntimeSpec, Setting, hookimpl
+
+__all__ = ["METHODS", "SPEC", "fairlead_runtimes"]
+
+METHODS: Final = ("predict", "predict_proba", "decision_function", "transform")
+"""The methods of an estimator that a request may ask for."""
+
+SPEC: Final = RuntimeSpec(
+    name="sklearn",
+    formats=(ModelFormat("sklearn", version="1"),),
+    factory="fairlead_runtime_sklearn.runtime:SklearnRuntime",
+    artifacts=("*.joblib", "*.pkl", "*.pickle", "*.skops"),
+    capabilities=frozenset({Capability.BATCHING, Capability.COLUMNS, Capability.PREDICT_PROBA}),
+    libraries=(Library("scikit-learn", "sklearn"),),
+    settings=(
+        Setting(
+            "method",
+            "predict",
+            "The method that answers a request which names none.",
+            choices=METHODS,
+            env=("PREDICT_PROBA=predict_proba",),
+        ),
+        Setting(
+            "nthread",
+            0,
+            "Threads that one prediction may use; 0 leaves it to the libraries and to the estimator.",
+            flags=("--nthread",),
+        ),
+    ),
+    unpickles=True,
+)
+
+
+@hookimpl
+def fairlead_runtimes() -> Iterable[RuntimeSpec]:
+    """The scikit-learn runtime."""
+    return (SPEC,)

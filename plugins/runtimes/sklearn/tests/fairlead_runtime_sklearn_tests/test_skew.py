@@ -1,0 +1,126 @@
+"""Artefacts of scikit-learn 1.5.2, as `make_skewed.py` wrote them, in the installed version."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import warnings
+import zlib
+from pathlib import Path
+
+import joblib
+import pytest
+import sklearn
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+from fairlead import errors
+from fairlead_runtime_sklearn import versions
+from fairlead_runtime_sklearn_tests import estimators
+from fairlead_runtime_sklearn_tests.estimators import ARTIFACTS, load
+
+skewed = pytest.mark.skipif(sklearn.__version__.startswith("1.5."), reason="needs another version than the artefacts'")
+
+FAILING = sorted(
+    path.name
+    for path in ARTIFACTS.iterdir()
+    if path.name.startswith(("gradient_boosting", "hist_gradient_boosting", "columns"))
+)
+
+
+@skewed
+@pytest.mark.parametrize("name", FAILING)
+def test_an_artefact_that_does_not_load_names_the_version_to_install(name: str) -> None:
+    with pytest.raises(errors.ModelLoadError) as caught:
+        load(ARTIFACTS / name)
+    assert f"saved with scikit-learn 1.5.2 and does not load with {sklearn.__version__}" in caught.value.reason
+    assert caught.value.remedy is not None
+    assert "pip install scikit-learn==1.5.2" in caught.value.remedy
+
+
+@skewed
+def test_an_artefact_that_loads_and_does_not_answer_is_found_by_its_samples() -> None:
+    model = load(ARTIFACTS / "imputer.joblib")
+    assert model.saved_with == {"scikit-learn": "1.5.2"}
+    samples = model.samples()
+    assert [sample.parameters["method"] for sample in samples] == ["predict", "predict_proba", "decision_function"]
+    for sample in samples:
+        with pytest.raises(AttributeError, match="_fill_dtype"):
+            model.predict(sample)
+
+
+@pytest.mark.parametrize("name", ["logistic_regression.joblib", "svc.joblib", "svc.skops"])
+def test_an_artefact_that_answers_says_that_its_version_differs(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = load(ARTIFACTS / name)
+    assert model.saved_with == {"scikit-learn": "1.5.2"}
+    assert model.notes == ()
+    assert estimators.predict(model, estimators.IRIS[[0, 60, 120]]) == [0, 1, 2]
+
+
+def test_an_artefact_of_the_installed_version_says_so(tmp_path: Path) -> None:
+    model = load(estimators.saved(tmp_path, estimators.classifier()))
+    assert model.saved_with == {"scikit-learn": sklearn.__version__}
+
+
+@pytest.mark.parametrize("path", sorted(ARTIFACTS.iterdir()), ids=lambda path: str(path.name))
+def test_the_recorded_version_is_found_in_every_encoding(path: Path) -> None:
+    assert versions.recorded(path) == "1.5.2"
+
+
+@pytest.mark.parametrize("size", [versions._CHUNK - offset for offset in (1, 8, 17, 26, 28, 30, 32, 40)])
+@pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress, bz2.compress, lzma.compress])
+def test_the_recorded_version_is_found_across_the_pieces_of_a_large_file(
+    tmp_path: Path, size: int, pack: type[bytes]
+) -> None:
+    record = b"\x8c\x10_sklearn_version\x94\x8c\x061.16.2\x94ub."
+    path = tmp_path / "model.joblib"
+    path.write_bytes(pack(b"\x80" * size + record + b"\x00" * 100))
+    assert versions.recorded(path) == "1.16.2"
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [
+        (b"V_sklearn_version\np5\nV1.5.2\np6\ns", "1.5.2"),
+        (b"X\x10\x00\x00\x00_sklearn_versionq\x05X\x05\x00\x00\x001.5.2q\x06u", "1.5.2"),
+        (b"\x8c\x10_sklearn_version\x94\x8c\x081.6.dev0\x94u", "1.6.dev0"),
+        (b"\x8c\x10_sklearn_version\x94\x8c\x081.9.0rc1\x94u", "1.9.0rc1"),
+        (b"no version at all, 1.2.3", None),
+        (b"", None),
+    ],
+)
+def test_the_recorded_version_is_read_from_every_pickle_protocol(
+    tmp_path: Path, written: bytes, version: str | None
+) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(written)
+    assert versions.recorded(path) == version
+
+
+@pytest.mark.parametrize("compression", [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3), None])
+def test_a_damaged_file_records_nothing_and_does_not_raise(tmp_path: Path, compression: tuple[str, int] | None) -> None:
+    path = tmp_path / "model.joblib"
+    joblib.dump(list(range(10_000)), path, compress=compression or 0)
+    path.write_bytes(path.read_bytes()[:200])
+    assert versions.recorded(path) is None
+    with pytest.raises(errors.ModelLoadError, match="does not load"):
+        load(path)
+
+
+def test_an_estimator_that_was_never_fitted_does_not_load(tmp_path: Path) -> None:
+    with pytest.raises(errors.ModelLoadError, match="The SVC in the file is not fitted"):
+        load(estimators.saved(tmp_path, SVC()))
+
+
+def test_a_part_that_was_never_fitted_is_no_fault_of_the_client(tmp_path: Path) -> None:
+    pipeline = make_pipeline(StandardScaler(), SVC())
+    pipeline.fit(estimators.IRIS, estimators.SPECIES)
+    pipeline.steps[0] = ("standardscaler", OneHotEncoder())
+    model = load(estimators.saved(tmp_path, pipeline))
+    with pytest.raises(NotFittedError):
+        estimators.predict(model, estimators.IRIS[:1])
