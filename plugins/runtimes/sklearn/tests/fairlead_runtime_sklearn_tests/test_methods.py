@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # it ships no type information
+from threadpoolctl import threadpool_info
 
 from fairlead import Capability, InferRequest, Tensor, errors
 from fairlead_runtime_sklearn import threads
