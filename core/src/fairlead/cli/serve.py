@@ -14,6 +14,7 @@ from fairlead.contracts.runtime import parse_bool
 from fairlead.settings import ServerSettings, options
 
 if TYPE_CHECKING:
+    from fairlead.cli.workers import Assignment
     from fairlead.contracts.runtime import RuntimeSpec, SettingValue
     from fairlead.engine.registry import ModelSource
     from fairlead.engine.repository import Repository
@@ -65,8 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--set", dest="set", metavar="NAME=VALUE", action="append", default=[], help="a setting of the runtime's own"
     )
-    model.add_argument("--workers", type=int, default=1, help="server processes; only 1 is supported")
     server = parser.add_argument_group("server")
+    server.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="server processes that share the port, each with its own copy of the models; with more than 1, models "
+        "cannot be loaded and unloaded over the network (default: 1)",
+    )
     for option in options():
         server.add_argument(
             *option.flags,
@@ -88,23 +96,53 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FairleadError: the arguments are wrong, the address is taken, or no model is ready.
     """
-    from fairlead.cli import logs
-    from fairlead.engine.engine import Engine
-    from fairlead.plugins import Plugins
-    from fairlead.rest.server import Server, listen
-    from fairlead.storage.fetcher import Fetcher
+    from fairlead.cli import logs, workers
 
     settings = _settings(args)
     logs.configure(settings.log_format, settings.log_level)
+    assignment = workers.Assignment.take()
+    if assignment is not None:
+        try:
+            _work(args, settings, assignment)
+        finally:
+            assignment.leave()
+        return 0
     _check_flags(args)
+    if args.workers > 1:
+        return workers.supervise(args.workers, settings)
+    _serve(args, settings)
+    return 0
+
+
+def _serve(args: argparse.Namespace, settings: ServerSettings) -> None:
+    """Serve in this process alone."""
+    from fairlead.engine.engine import Engine
+    from fairlead.plugins import Plugins
+    from fairlead.rest.listener import listen
+    from fairlead.rest.server import Server
+    from fairlead.storage.fetcher import Fetcher
+
     plugins = Plugins.discover()
-    fetcher = Fetcher(plugins)
     sources, repository = _models(args, plugins)
     sock = listen(settings.host, settings.http_port)
-    engine = Engine(plugins, fetcher.fetch, settings, repository)
+    engine = Engine(plugins, Fetcher(plugins).fetch, settings, repository)
     _log.info("listening on %s:%d", *sock.getsockname()[:2])
     Server(engine, sources).run_on(sock)
-    return 0
+
+
+def _work(args: argparse.Namespace, settings: ServerSettings, assignment: Assignment) -> None:
+    """Serve beside other processes, on what a supervisor has assigned."""
+    from fairlead.engine.engine import Engine
+    from fairlead.engine.metrics import Share
+    from fairlead.plugins import Plugins
+    from fairlead.rest.worker import Worker
+    from fairlead.storage.fetcher import Fetcher
+
+    plugins = Plugins.discover()
+    sources, repository = _models(args, plugins)
+    share = Share(assignment.folder, assignment.slot)
+    engine = Engine(plugins, Fetcher(plugins).fetch, settings, repository, share)
+    Worker(engine, sources, assignment.channel).run_on(assignment.listener)
 
 
 def _settings(args: argparse.Namespace) -> ServerSettings:
@@ -125,11 +163,8 @@ def _check_flags(args: argparse.Namespace) -> None:
     for name, remedy in _REFUSED.items():
         if getattr(args, name) is not None:
             raise errors.ConfigurationError(f"--{name} is not supported.", remedy=remedy)
-    if args.workers != 1:
-        raise errors.ConfigurationError(
-            f"--workers {args.workers} is not supported: one process serves.",
-            remedy="Leave it out, and run several servers behind a load balancer where one is not enough.",
-        )
+    if args.workers < 1:
+        raise errors.ConfigurationError(f"--workers {args.workers}: at least 1 process must serve.")
     for name, reason in _WITHOUT_EFFECT.items():
         value = getattr(args, name)
         if value is not None and not (name == "enable_grpc" and not parse_bool(value)):

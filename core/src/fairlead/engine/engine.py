@@ -15,6 +15,7 @@ from fairlead.engine.registry import ModelEntry, ModelState, Registry
 
 if TYPE_CHECKING:
     from fairlead.engine.lifecycle import Fetch
+    from fairlead.engine.metrics import Share
     from fairlead.engine.registry import ModelSource
     from fairlead.engine.repository import Repository
     from fairlead.engine.serving import Serving
@@ -42,17 +43,24 @@ class Engine:
         fetch: brings artefacts onto this machine.
         settings: the server's settings.
         repository: a folder whose models can be loaded by name; None for none.
+        share: given when other processes answer the same requests beside this one.
     """
 
     def __init__(
-        self, plugins: Plugins, fetch: Fetch, settings: ServerSettings, repository: Repository | None = None
+        self,
+        plugins: Plugins,
+        fetch: Fetch,
+        settings: ServerSettings,
+        repository: Repository | None = None,
+        share: Share | None = None,
     ) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(share)
         self.registry = Registry()
         self.phase = Phase.STARTING
         self._lifecycle = Lifecycle(plugins, fetch, settings)
         self._repository = repository
+        self._alone = share is None
 
     # -- asked by protocol shells -----------------------------------------------------------------------
 
@@ -81,7 +89,9 @@ class Engine:
         Raises:
             ModelNotFound: it is neither known nor in the repository.
             ModelNotReady: it does not load, and why.
+            NotSupported: other processes answer beside this one, and would not load it.
         """
+        self._must_be_alone("load")
         entry = self._known(name)
         try:
             await self._lifecycle.load(entry)
@@ -93,8 +103,17 @@ class Engine:
 
         Raises:
             ModelNotFound: none of that name is known.
+            NotSupported: other processes answer beside this one, and would not unload it.
         """
+        self._must_be_alone("unload")
         await self._lifecycle.unload(self.registry.get(name))
+
+    def _must_be_alone(self, verb: str) -> None:
+        if not self._alone:
+            raise errors.NotSupported(
+                f"This server has several workers, and only one of them would {verb} the model.",
+                remedy="Start the server with --workers 1 to load and unload models over the network.",
+            )
 
     def _known(self, name: str) -> ModelEntry:
         if name in self.registry or self._repository is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -13,8 +12,10 @@ import uvicorn
 from fairlead import errors
 from fairlead.rest.app import Application
 from fairlead.rest.connection import Connection
+from fairlead.rest.listener import listen, url_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from types import FrameType
 
@@ -25,32 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Server", "listen"]
 
 _log = logging.getLogger("fairlead.server")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Args:
-        host: the address.
-        port: the port; 0 lets the system choose.
-
-    Raises:
-        ConfigurationError: the address cannot be listened on, and why.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise errors.ConfigurationError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
-            remedy="Choose another port with --http-port; 0 lets the system choose.",
-        ) from error
-    sock.listen(2048)
-    sock.set_inheritable(True)
-    return sock
 
 
 class Server(uvicorn.Server):
@@ -77,10 +52,15 @@ class Server(uvicorn.Server):
         if self._failure is not None:
             raise self._failure
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal ends it, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and start to load: liveness answers at once, readiness when the models do."""
-        await super().startup(sockets)
-        self._loading = asyncio.get_running_loop().create_task(self._load())
+        await self._open(sockets)
+        self._loading = self._loop.create_task(self._load())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what is in flight, and unload the models."""
@@ -92,15 +72,19 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Drain at the first signal, stop at once at the second; called by the signal module."""
-        delay = self._engine.settings.drain_delay if sig == signal.SIGTERM else 0.0
         if self._engine.draining:
             self.should_exit = self.force_exit = True
             return
-        self._engine.drain()
         _log.info("%s: draining", signal.Signals(sig).name)
-        loop = self._loading.get_loop()
+        self._drain(self._engine.settings.drain_delay if sig == signal.SIGTERM else 0.0)
+
+    def _drain(self, delay: float) -> None:
+        self._engine.drain()
         # Readiness fails from here on, while the listener stays open: whoever routes requests needs time to see it.
-        loop.call_soon_threadsafe(loop.call_later, delay, self._exit)
+        self._loop.call_soon_threadsafe(self._loop.call_later, delay, self._exit)
+
+    async def _open(self, sockets: list[socket.socket] | None) -> None:
+        await super().startup(sockets)
 
     def _exit(self) -> None:
         self.should_exit = True
@@ -111,16 +95,14 @@ class Server(uvicorn.Server):
         except errors.FairleadError as error:
             self._failure = error
             self._exit()
-        else:
-            self._announce()
+            return
+        if not self._engine.draining:
+            await self._announce([entry.name for entry in self._engine.registry if entry.serving is not None])
 
-    def _announce(self) -> None:
-        ready = [entry.name for entry in self._engine.registry if entry.serving is not None]
+    async def _announce(self, names: Sequence[str]) -> None:
         for server in self.servers:
             for sock in server.sockets:
-                host, port, *_ = sock.getsockname()
-                shown = f"[{host}]" if ":" in host else host
-                _log.info("ready on http://%s:%d: %s", shown, port, ", ".join(ready) or "no models")
+                _log.info("ready on %s: %s", url_of(sock), ", ".join(names) or "no models")
 
 
 def _config(engine: Engine) -> uvicorn.Config:

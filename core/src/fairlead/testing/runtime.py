@@ -27,7 +27,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -113,16 +113,20 @@ class RuntimeContract:
         return cast("RuntimeSpec", spec)
 
     @pytest.fixture
-    def load(self, plugins: Plugins, spec: RuntimeSpec, settings: Mapping[str, SettingValue]) -> Load:
-        """How the server loads an artefact."""
+    def load(self, plugins: Plugins, spec: RuntimeSpec, settings: Mapping[str, SettingValue]) -> Iterator[Load]:
+        """How the server loads an artefact; what a test does not unload itself is unloaded after it."""
+        loaded: list[AnyModel] = []
         options = {setting.name: setting.default for setting in spec.settings} | dict(settings)
 
         def load(path: Path, policy: UnpicklingPolicy) -> AnyModel:
             made: Runtime = plugins.factory(Kind.RUNTIME, spec)()
             found = Artifact(path=path, uri=path.as_uri())
-            return made.load(found, LoadSettings(model_name="contract", unpickling=policy, options=options))
+            loaded.append(made.load(found, LoadSettings(model_name="contract", unpickling=policy, options=options)))
+            return loaded[-1]
 
-        return load
+        yield load
+        for model in loaded:
+            model.unload()
 
     @pytest.fixture
     def model(self, load: Load, artifact: Path) -> AnyModel:
@@ -218,7 +222,7 @@ class RuntimeContract:
     def test_unloading_a_model_leaves_another_of_the_same_artefact_as_it_is(
         self, load: Load, artifact: Path, infer_request: InferRequest
     ) -> None:
-        """A model that is loaded anew answers while the old one goes."""
+        """A model that is loaded anew answers while the old one goes, and may be told twice that it has."""
         first, second = (load(artifact, UnpicklingPolicy()) for _ in range(2))
         before = _ask(second, infer_request)
         assert first is not second
