@@ -3,11 +3,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-ROOMS := core plugins/*/*
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/*/pyproject.toml))
 STAMP := $(VENV)/.installed
-SOURCES := core/src core/tests plugins/runtimes/sklearn/src plugins/runtimes/sklearn/tests tests
+SOURCES := core/src core/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests
+PIP_CONFIG = $(shell $(PYTHON) -m pip config get global.$(1) 2>/dev/null)
 export UV_PYTHON_DOWNLOADS := never
-export UV_FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+# uv does not read pip's configuration: what pip is told to use, uv is told here.
+ifneq ($(call PIP_CONFIG,find-links),)
+export UV_FIND_LINKS := $(call PIP_CONFIG,find-links)
+endif
+ifneq ($(call PIP_CONFIG,index-url),)
+export UV_DEFAULT_INDEX := $(call PIP_CONFIG,index-url)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test install lint type unit fmt constraints clean
@@ -22,11 +29,11 @@ test: lint type unit ## set everything up and pass every check
 
 install: $(STAMP) ## make .venv with every room and the development tools
 
-$(STAMP): pyproject.toml constraints.txt $(wildcard core/pyproject.toml plugins/*/*/pyproject.toml)
+$(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproject.toml)
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"Fairlead needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.11")'
 	@test -x $(UV) || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
 	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt $(foreach room,$(wildcard $(ROOMS)),--editable "$(room)[$(if $(findstring sklearn,$(room)),pandas$(comma)skops,testing)]") --group dev
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[testing]" $(foreach room,$(PLUGINS),--editable "$(room)[all]") --group dev
 	@touch $@
 
 lint: install ## ruff and import-linter
@@ -42,9 +49,8 @@ fmt: install ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 constraints: install ## pin again what was tried together
-	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --all-extras --group dev $(wildcard core/pyproject.toml plugins/*/*/pyproject.toml) | grep "^[a-z0-9].*==" > constraints.new
+	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --all-extras --group dev core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
-comma := ,

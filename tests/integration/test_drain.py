@@ -60,7 +60,7 @@ def was_cut_off(asked: Future[httpx.Response]) -> bool:
 def readiness(server: ServerProcess) -> int:
     try:
         return httpx.get(f"{server.url}/v2/health/ready", timeout=5, trust_env=False).status_code
-    except httpx.ConnectError:
+    except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
         return 0
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,8 +16,10 @@ from fairlead.contracts.runtime import parse_bool
 from fairlead.settings import ServerSettings, options
 
 if TYPE_CHECKING:
-    from fairlead.cli.workers import Assignment
+    from fairlead.cli.assignment import Assignment
     from fairlead.contracts.runtime import RuntimeSpec, SettingValue
+    from fairlead.engine.engine import Engine
+    from fairlead.engine.metrics import Share
     from fairlead.engine.registry import ModelSource
     from fairlead.engine.repository import Repository
     from fairlead.plugins import Plugins
@@ -97,10 +101,11 @@ def run(args: argparse.Namespace) -> int:
         FairleadError: the arguments are wrong, the address is taken, or no model is ready.
     """
     from fairlead.cli import logs, workers
+    from fairlead.cli.assignment import Assignment
 
     settings = _settings(args)
     logs.configure(settings.log_format, settings.log_level)
-    assignment = workers.Assignment.take()
+    assignment = Assignment.take(os.environ)
     if assignment is not None:
         try:
             _work(args, settings, assignment)
@@ -116,33 +121,38 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace, settings: ServerSettings) -> None:
     """Serve in this process alone."""
-    from fairlead.engine.engine import Engine
-    from fairlead.plugins import Plugins
     from fairlead.rest.listener import listen
     from fairlead.rest.server import Server
-    from fairlead.storage.fetcher import Fetcher
 
-    plugins = Plugins.discover()
-    sources, repository = _models(args, plugins)
+    engine, sources = _engine(args, settings)
     sock = listen(settings.host, settings.http_port)
-    engine = Engine(plugins, Fetcher(plugins).fetch, settings, repository)
     _log.info("listening on %s:%d", *sock.getsockname()[:2])
     Server(engine, sources).run_on(sock)
 
 
 def _work(args: argparse.Namespace, settings: ServerSettings, assignment: Assignment) -> None:
     """Serve beside other processes, on what a supervisor has assigned."""
-    from fairlead.engine.engine import Engine
     from fairlead.engine.metrics import Share
-    from fairlead.plugins import Plugins
     from fairlead.rest.worker import Worker
+
+    engine, sources = _engine(args, settings, Share(Path(assignment.folder), assignment.slot))
+    with socket.socket(fileno=assignment.listener) as listener, socket.socket(fileno=assignment.channel) as channel:
+        Worker(engine, sources, channel).run_on(listener)
+
+
+def _engine(
+    args: argparse.Namespace, settings: ServerSettings, share: Share | None = None
+) -> tuple[Engine, Sequence[ModelSource]]:
+    """An engine, and the models that it is to load first."""
+    from fairlead.engine.engine import Engine
+    from fairlead.plugins import Plugins
+    from fairlead.storage import progress
     from fairlead.storage.fetcher import Fetcher
 
     plugins = Plugins.discover()
     sources, repository = _models(args, plugins)
-    share = Share(assignment.folder, assignment.slot)
-    engine = Engine(plugins, Fetcher(plugins).fetch, settings, repository, share)
-    Worker(engine, sources, assignment.channel).run_on(assignment.listener)
+    fetcher = Fetcher(plugins, progress=progress.automatic(logging.getLogger("fairlead.storage")))
+    return Engine(plugins, fetcher.fetch, settings, repository, share), sources
 
 
 def _settings(args: argparse.Namespace) -> ServerSettings:

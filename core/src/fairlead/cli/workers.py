@@ -8,82 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import fcntl
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
+from fairlead.cli.assignment import Assignment, join
 from fairlead.rest.listener import listen, url_of
 
 if TYPE_CHECKING:
     from fairlead.settings import ServerSettings
 
-__all__ = ["Assignment", "Backoff", "supervise"]
+__all__ = ["Backoff", "supervise"]
 
 _log = logging.getLogger("fairlead.server")
 
-_VARIABLE: Final = "_FAIRLEAD_ASSIGNMENT"
 _GRACE: Final = 5.0  # seconds beyond the drain's own for a worker to unload its models and exit
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a worker is given by its supervisor.
-
-    Attributes:
-        slot: its number; a worker that replaces another takes over its number.
-        folder: the folder of the metrics that all workers share.
-        membership: a descriptor of that folder; see `_join`.
-        listener: the socket that all workers accept connections from.
-        channel: a socket whose other end the supervisor has, as long as it lives.
-    """
-
-    slot: int
-    folder: Path
-    membership: int
-    listener: socket.socket
-    channel: socket.socket
-
-    @classmethod
-    def take(cls, environ: MutableMapping[str, str] = os.environ) -> Self | None:
-        """This process's assignment, hidden from its own children from now on; None unless it is a worker."""
-        text = environ.pop(_VARIABLE, None)
-        if text is None:
-            return None
-        given = json.loads(text)
-        for name in ("membership", "listener", "channel"):
-            os.set_inheritable(given[name], False)
-        return cls(
-            slot=given["slot"],
-            folder=Path(given["folder"]),
-            membership=given["membership"],
-            listener=socket.socket(fileno=given["listener"]),
-            channel=socket.socket(fileno=given["channel"]),
-        )
-
-    def leave(self) -> None:
-        """Let go of it all, and of the shared folder too if supervisor and workers have all gone."""
-        self.listener.close()
-        self.channel.close()
-        try:
-            fcntl.flock(self.membership, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        finally:
-            os.close(self.membership)
 
 
 class Backoff:
@@ -134,21 +82,11 @@ def _shared_folder() -> Iterator[Path]:
             remedy="Name one that can be written to with TMPDIR, or start the server with --workers 1.",
         ) from error
     with folder as path:
-        membership = _join(Path(path))
+        membership = join(Path(path))
         try:
             yield Path(path)
         finally:
             os.close(membership)
-
-
-def _join(folder: Path) -> int:
-    """A descriptor that holds a shared lock on the folder: as long as it is open, its holder is a member.
-
-    The supervisor removes the folder. When it was killed, the last member to leave does.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
 
 
 class _NotReady(Exception):
@@ -179,21 +117,27 @@ class _Worker:
         self.slot: Final = slot
         self.started: Final = loop.time()
         self.ended: Final[asyncio.Future[int]] = loop.create_future()
+        self.accepts = False
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
-        membership = _join(folder)
-        inherited = {"membership": membership, "listener": listener.fileno(), "channel": theirs.fileno()}
+        assignment = Assignment(
+            slot=slot,
+            folder=str(folder),
+            membership=join(folder),
+            listener=listener.fileno(),
+            channel=theirs.fileno(),
+        )
         try:
             self.process: Final = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
                 stdin=subprocess.DEVNULL,
-                env=os.environ | {_VARIABLE: json.dumps({"slot": slot, "folder": str(folder), **inherited})},
-                pass_fds=list(inherited.values()),
+                env={**os.environ, **assignment.environ()},
+                pass_fds=assignment.descriptors,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which forwards it once
             )
         finally:
             theirs.close()
-            os.close(membership)
+            os.close(assignment.membership)
 
     def __str__(self) -> str:
         return f"worker {self.slot} (process {self.process.pid})"
@@ -204,6 +148,7 @@ class _Worker:
         try:
             await asyncio.wait((told, self.ended), return_when=asyncio.FIRST_COMPLETED)
             if told.done() and told.result():
+                self.accepts = True
                 names: list[str] = json.loads(told.result())
                 return names
             await self.wait()
@@ -215,6 +160,11 @@ class _Worker:
         """Its exit status, once it has ended; negative for the signal that killed it."""
         await asyncio.wait((self.ended,))
         return self.ended.result()
+
+    def drain(self, number: signal.Signals) -> None:
+        """Let it finish what it has accepted, and end."""
+        # SIGINT would end one that is still being started with a traceback.
+        self.process.send_signal(number if self.accepts else signal.SIGTERM)
 
     def reap(self) -> None:
         """Notice that it has ended, if it has."""
@@ -299,15 +249,13 @@ class _Supervisor:
 
     async def _keep(self, worker: _Worker) -> None:
         """Replace a worker each time that it dies."""
-        from fairlead.engine.metrics import Share
-
         backoff = Backoff()
         slot = worker.slot
         while True:
             how = _how_it_ended(await worker.wait())
             pause = backoff.pause(asyncio.get_running_loop().time() - worker.started)
             _log.warning("%s %s; another is started in %g seconds", worker, how, pause)
-            Share(self._folder, slot).forget()
+            _forget(self._folder, slot)
             await asyncio.sleep(pause)
             try:
                 worker = self._spawn(slot)
@@ -328,7 +276,7 @@ class _Supervisor:
         self._listener.close()  # the last worker to close it refuses connections from then on
         running = [worker for worker in self._workers.values() if not worker.ended.done()]
         for worker in running:
-            worker.process.send_signal(number)
+            worker.drain(number)
         delay = self._settings.drain_delay if number == signal.SIGTERM else 0.0
         patience = delay + self._settings.drain_timeout + _GRACE
         again = asyncio.ensure_future(self._signals.get())
@@ -343,6 +291,12 @@ class _Supervisor:
         again.cancel()
         for worker in self._workers.values():
             worker.close()
+
+
+def _forget(folder: Path, slot: int) -> None:
+    from fairlead.engine.metrics import Share  # only where it is needed: a supervisor stays small
+
+    Share(folder, slot).forget()
 
 
 def _how_it_ended(status: int) -> str:

@@ -93,4 +93,8 @@ class StorageProvider(abc.ABC):
         """
 
     def close(self) -> None:  # noqa: B027  # a provider without connections has nothing to close
-        """Release connections."""
+        """Release connections.
+
+        Called once more, from another thread, when the time of the fetch is up: a call that waits for the source should
+        then end with `StorageUnavailable`.
+        """

@@ -66,8 +66,7 @@ class UnpicklingPolicy:
     def permits(self, path: Path) -> bool:
         """Whether `open` would open this file; reads it whole when digests decide."""
         if self.mode is UnpicklingMode.TRUSTED:
-            with path.open("rb") as file:
-                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" in self.digests
+            return _digest_of(path) in self.digests
         return self.mode is UnpicklingMode.ALLOW
 
     @contextlib.contextmanager
@@ -90,7 +89,7 @@ class UnpicklingPolicy:
             raise errors.UnpicklingRefused(
                 f"{path.name} can run code as it loads, and the unpickling policy is deny.",
                 remedy="Save the model in a format without code (skops for scikit-learn), "
-                f"or trust this file alone: --unpickling {_digest(path.read_bytes())}",
+                f"or trust this file alone: --unpickling {_digest_of(path)}",
             )
         if self.mode is UnpicklingMode.TRUSTED:
             content = path.read_bytes()
@@ -104,6 +103,11 @@ class UnpicklingPolicy:
             return
         with path.open("rb") as file:
             yield file
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _digest(content: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.contracts.runtime import AsyncModel, Model, ModelMetadata
 from fairlead.custom import hooks
+from fairlead.custom.thread import HookThread
 
 if TYPE_CHECKING:
     from fairlead.contracts.tensors import InferRequest, InferResponse
@@ -81,7 +82,7 @@ class AsyncAdapter(AsyncModel):
     def __init__(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
         self._pipeline = pipeline
         self._forget = forget
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"fairlead-hooks-{pipeline.model.name}")
+        self._thread = HookThread(f"fairlead-hooks-{pipeline.model.name}")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unloading: asyncio.Task[None] | None = None
 

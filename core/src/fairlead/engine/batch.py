@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fairlead import errors
 from fairlead.contracts.tensors import InferRequest, InferResponse, Tensor
+
+if TYPE_CHECKING:
+    from fairlead.contracts.tensors import Parameter
 
 __all__ = ["join", "key_of", "rows_of", "split"]
 
@@ -24,13 +28,18 @@ def key_of(request: InferRequest) -> Hashable:
     """Requests of equal keys differ in nothing but their rows, and may be joined."""
     return (
         tuple(
-            (tensor.name, tensor.datatype, tensor.data.shape[1:], tuple(tensor.parameters.items()))
+            (tensor.name, tensor.datatype, tensor.data.shape[1:], _exactly(tensor.parameters))
             for tensor in request.inputs
         ),
-        tuple(request.parameters.items()),
+        _exactly(request.parameters),
         tuple(output.name for output in request.outputs),
         request.model_version,
     )
+
+
+def _exactly(parameters: Mapping[str, Parameter]) -> Hashable:
+    """Parameters with the types of their values: to Python 1, 1.0 and True are equal, to a model they are not."""
+    return tuple((name, type(value), value) for name, value in parameters.items())
 
 
 def join(requests: Sequence[InferRequest]) -> InferRequest:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fairlead import errors
 from fairlead.contracts.runtime import AsyncModel, LoadSettings, parse_bool
-from fairlead.engine import selection, skew
+from fairlead.engine import failure, selection, skew
 from fairlead.engine.registry import ModelState
 from fairlead.engine.serving import Serving, is_model, unload
 from fairlead.engine.thread import ModelThread
@@ -64,11 +64,11 @@ class Lifecycle:
                 model, notes = await self._loaded(entry.source, thread)
             except Exception as error:
                 thread.close()
-                failure = _as_load_error(entry.name, error)
+                raised = _as_load_error(entry.name, error)
                 state = ModelState.READY if entry.serving else ModelState.UNAVAILABLE
-                entry.become(state, str(failure))
-                _log.error("model %s does not load: %s", entry.name, failure, extra={"model": entry.name})
-                raise failure from error
+                entry.become(state, str(raised))
+                _log.error("model %s does not load: %s", entry.name, raised, extra={"model": entry.name})
+                raise raised from error
             before = entry.serving
             entry.serving = Serving(entry.name, model, thread, entry.metrics, self._settings)
             entry.become(ModelState.READY, " ".join(notes))
@@ -137,7 +137,7 @@ class Lifecycle:
                     continue
                 asked = " ".join(f"{key}={value}" for key, value in request.parameters.items())
                 reason = f"The model loads, but does not answer a sample{f' ({asked})' if asked else ''}: "
-                reason += f"{type(error).__name__}: {error}."
+                reason += f"{type(error).__name__}: {failure.text_of(error)}."
                 if skews:
                     reason += f" Note that {' and '.join(map(str, skews))}."
                 remedy = skews[0].remedy if skews else None
@@ -146,7 +146,7 @@ class Lifecycle:
 
     async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest) -> None:
         if isinstance(model, AsyncModel):
-            await model.predict(request)
+            await failure.contained(model.predict(request))
         else:
             await thread.run(lambda: model.predict(request))
 
@@ -189,4 +189,4 @@ def _from_environment(setting: Setting, environ: Mapping[str, str]) -> SettingVa
 def _as_load_error(name: str, error: Exception) -> errors.FairleadError:
     if isinstance(error, errors.FairleadError):
         return error
-    return errors.ModelLoadError(f"Model {name} does not load: {type(error).__name__}: {error}")
+    return errors.ModelLoadError(f"Model {name} does not load: {type(error).__name__}: {failure.text_of(error)}")

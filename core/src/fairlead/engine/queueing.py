@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fairlead import errors
-from fairlead.engine import batch
+from fairlead.engine import batch, failure
 
 if TYPE_CHECKING:
     from prometheus_client import Histogram
@@ -118,8 +118,9 @@ class ModelQueue:
             raise errors.Overloaded(
                 f"Model with name {self._name} is overloaded: {self._waiting} requests wait already. Try again later."
             )
-        rows = batch.rows_of(request) if joinable and self._max_rows > 1 else None
-        key = None if rows is None else (call, batch.key_of(request))
+        rows = batch.rows_of(request)
+        joins = joinable and self._max_rows > 1 and rows is not None
+        key = (call, batch.key_of(request)) if joins else None
         item = _Item(call, request, self._loop.create_future(), key=key, rows=rows or 1, timing=timing)
         if self._timeout:
             item.timer = self._loop.call_later(self._timeout, self._expire, item)
@@ -215,7 +216,7 @@ def answer(call: Call, requests: Sequence[InferRequest], rows: Sequence[int]) ->
     if len(requests) > 1:
         try:
             return list(batch.split(call(batch.join(requests)), rows))
-        except Exception:  # noqa: BLE001  # whatever it is, each request alone will show whose it is
+        except BaseException:  # noqa: BLE001  # sys.exit() included: each request alone will show whose it is
             return [_alone(call, request) for request in requests]
     return [_alone(call, requests[0])]
 
@@ -226,6 +227,4 @@ def _alone(call: Call, request: InferRequest) -> Outcome:
     except errors.FairleadError as error:
         return error
     except BaseException as error:  # noqa: BLE001  # a model that calls sys.exit() fails its request only
-        failed = errors.InferenceFailed(f"{type(error).__name__} : {error}")  # as KServe words it
-        failed.__cause__ = error
-        return failed
+        return failure.failed(error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from fairlead import errors
 from fairlead.contracts.runtime import AsyncModel, Capability, Model
 from fairlead.contracts.tensors import InferResponse
+from fairlead.engine import failure
 from fairlead.engine.queueing import ModelQueue
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Serving:
         deadline = asyncio.timeout(self._timeout or None)
         try:
             async with deadline:
-                return self._finished(await call(request), request)
+                return self._finished(await failure.contained(call(request)), request)
         except Exception as error:
             if isinstance(error, TimeoutError) and deadline.expired():
                 raise errors.DeadlineExceeded(
@@ -143,7 +144,7 @@ class Serving:
                 ) from None
             if isinstance(error, errors.FairleadError):
                 raise
-            raise errors.InferenceFailed(f"{type(error).__name__} : {error}") from error
+            raise failure.failed(error) from error
         finally:
             timing.observe(time.perf_counter() - started)
             self._leave()

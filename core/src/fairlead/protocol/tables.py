@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fairlead import errors
 from fairlead.contracts.runtime import Capability
@@ -13,7 +13,7 @@ from fairlead.contracts.tensors import Datatype, Tensor
 from fairlead.protocol import elements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fairlead.contracts.runtime import ModelMetadata
 
@@ -86,14 +86,12 @@ def columns(instances: list[Any], metadata: ModelMetadata) -> tuple[list[Tensor]
     if all(map(_is_binary, instances)):
         blobs = elements.objects([_binary(instance) for instance in instances])
         return [Tensor(_only_name(metadata), blobs, Datatype.BYTES)], False
-    table = [row for index, record in enumerate(instances) for row in _expanded(record, index)]
-    seen = dict.fromkeys(itertools.chain.from_iterable(table))
-    if not seen:
+    rows, seen, column = _stacked(instances)
+    if not rows or not seen:
         raise errors.InvalidInput("the instances are records without a single value")
-    _refuse_sparse(len(table) * len(seen), sum(map(len, table)))
     declared = [spec.name for spec in metadata.inputs if spec.name in seen]
     names = dict.fromkeys([*declared, *seen])
-    return [_column(name, [row.get(name) for row in table]) for name in names], True
+    return [_column(name, column(name)) for name in names], True
 
 
 def _only_name(metadata: ModelMetadata) -> str:
@@ -122,21 +120,46 @@ _KINDS: Final = {
 }
 
 
-def _expanded(record: dict[str, Any], index: int) -> Iterable[dict[str, Any]]:
-    """The rows of one record."""
+class _Block(NamedTuple):
+    """The rows of one record, column by column: a dict for each row would be many times what was sent."""
+
+    rows: int
+    columns: Mapping[str, Sequence[Any]]
+
+
+def _stacked(records: list[dict[str, Any]]) -> tuple[int, Mapping[str, None], Callable[[str], list[Any]]]:
+    """How many rows these records have, the names of their columns, and each column by its name."""
+    kinds = set(map(type, itertools.chain.from_iterable(map(dict.values, records))))
+    if dict not in kinds and list not in kinds:  # each is a row already, as nearly always
+        seen = dict.fromkeys(itertools.chain.from_iterable(records))
+        _refuse_sparse(len(records) * len(seen), sum(map(len, records)))
+        return len(records), seen, lambda name: [record.get(name) for record in records]
+    blocks = [block for index, record in enumerate(records) if (block := _block(record, index)).rows]
+    rows = sum(block.rows for block in blocks)
+    seen = dict.fromkeys(itertools.chain.from_iterable(block.columns for block in blocks))
+    _refuse_sparse(rows * len(seen), sum(block.rows * len(block.columns) for block in blocks))
+
+    def column(name: str) -> list[Any]:
+        parts = (block.columns.get(name) or itertools.repeat(None, block.rows) for block in blocks)
+        return list(itertools.chain.from_iterable(parts))
+
+    return rows, seen, column
+
+
+def _block(record: dict[str, Any], index: int) -> _Block:
     kinds = set(map(type, record.values()))
     if dict not in kinds and list not in kinds:
-        return (record,)
+        return _Block(1, {name: (value,) for name, value in record.items()})
     if kinds == {list}:
         lengths = set(map(len, record.values()))
         if len(lengths) > 1:
             raise errors.InvalidInput(f"instance {index}: its columns have {sorted(lengths)[:5]} values")
-        return [dict(zip(record, row, strict=True)) for row in zip(*record.values(), strict=True)]
+        return _Block(lengths.pop(), record)
     if dict in kinds and list not in kinds:
         plain = {name: _binary(value) if _is_binary(value) else value for name, value in record.items()}
         kinds = set(map(type, plain.values()))
         if dict not in kinds:
-            return (plain,)
+            return _Block(1, {name: (value,) for name, value in plain.items()})
         if kinds == {dict}:
             return _of_frame(plain)
     raise errors.InvalidInput(
@@ -145,11 +168,12 @@ def _expanded(record: dict[str, Any], index: int) -> Iterable[dict[str, Any]]:
     )
 
 
-def _of_frame(frame: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _of_frame(frame: Mapping[str, Any]) -> _Block:
     """The rows of a frame's own JSON, ``{column: {row: value}}``, in the order in which the rows are first named."""
     labels = dict.fromkeys(itertools.chain.from_iterable(frame.values()))
     _refuse_sparse(len(labels) * len(frame), sum(map(len, frame.values())))
-    return [{name: column.get(label) for name, column in frame.items()} for label in labels]
+    columns = {name: [column.get(label) for label in labels] for name, column in frame.items()}
+    return _Block(len(labels), columns)
 
 
 def _refuse_sparse(cells: int, values: int) -> None:

@@ -13,7 +13,7 @@ from starlette.routing import Route as StarletteRoute
 
 from fairlead import errors
 from fairlead.rest import body as bodies
-from fairlead.rest import control, openapi, requestid
+from fairlead.rest import control, openapi, requestid, responseheaders
 from fairlead.rest import errors as failures
 from fairlead.rest.inference import Inference, Route
 
@@ -43,7 +43,7 @@ class Application(fastapi.FastAPI):
             docs_url=docs,
             redoc_url=None,
         )
-        self._max_body_bytes = engine.settings.max_body_bytes
+        self._engine = engine
         self._inference = Inference(engine)
         self.include_router(control.router(engine))
         for path, kind in (
@@ -72,30 +72,27 @@ class Application(fastapi.FastAPI):
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         request_id = requestid.of(headers).encode("latin-1")
         started = False
-        received = 0
-
-        async def receive_within_limit() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            bodies.check_size(received, self._max_body_bytes)
-            return message
+        limited = bodies.within(
+            receive, limit=self._engine.settings.max_body_bytes, patience=self._engine.settings.body_timeout
+        )
 
         async def send_with_id(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message["headers"], (requestid.HEADER, request_id)]
+                if self._engine.draining:
+                    message["headers"].append(responseheaders.CLOSE)
             await send(message)
 
         try:
-            bodies.check_announced(headers, self._max_body_bytes)
-            await super().__call__(scope, receive_within_limit, send_with_id)
+            bodies.check_announced(headers, self._engine.settings.max_body_bytes)
+            await super().__call__(scope, limited, send_with_id)
         except errors.FairleadError as error:
             if not started:
                 await _error_response(error)(scope, receive, send_with_id)
         except Exception as error:  # noqa: BLE001  # every failure is an answer; the server goes on
-            _log.exception("%s %s failed", scope["method"], scope["path"])
+            _log.exception("%s %s failed", scope["method"], scope["raw_path"].decode("latin-1"))
             if not started:
                 await _error_response(error)(scope, receive, send_with_id)
 

@@ -11,9 +11,9 @@ from fairlead import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.types import Receive
+    from starlette.types import Message, Receive
 
-__all__ = ["ClientDisconnected", "check_announced", "check_size", "read"]
+__all__ = ["ClientDisconnected", "check_announced", "check_size", "read", "within"]
 
 _WINDOW: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
@@ -38,35 +38,49 @@ async def read(receive: Receive, headers: Mapping[str, str], *, limit: int, pati
         ClientDisconnected: the client has gone.
     """
     check_announced(headers, limit)
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientDisconnected
-    body: bytes = message.get("body", b"")
-    if message.get("more_body", False):
-        body = await _rest(receive, body, limit, patience)
-    check_size(len(body), limit)
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    return body if encoding in ("", "identity") else _decompressed(body, encoding, limit)
-
-
-async def _rest(receive: Receive, first: bytes, limit: int, patience: float) -> bytes:
-    chunks = [first]
-    size = len(first)
+    limited = within(receive, limit=limit, patience=patience)
+    chunks = []
     more = True
-    try:
-        async with asyncio.timeout(patience or None):
-            while more:
+    while more:
+        message = await limited()
+        if message["type"] != "http.request":
+            raise ClientDisconnected
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    # In a thread: what little it takes to send can take long to unpack, and zlib lets go of the interpreter's lock.
+    return body if encoding in ("", "identity") else await asyncio.to_thread(_decompressed, body, encoding, limit)
+
+
+def within(receive: Receive, *, limit: int, patience: float) -> Receive:
+    """An ASGI ``receive`` that keeps a body within limits, from its first byte to its last.
+
+    Args:
+        receive: the ASGI callable.
+        limit: bytes that the body may have.
+        patience: seconds within which the client must have sent it; 0 for any.
+
+    Returns:
+        The callable. It raises `PayloadTooLarge`, and `InvalidInput` when the body came too slowly.
+    """
+    deadline = asyncio.get_running_loop().time() + patience if patience else None
+    received = 0
+
+    async def receive_within() -> Message:
+        nonlocal deadline, received
+        try:
+            async with asyncio.timeout_at(deadline):
                 message = await receive()
-                if message["type"] != "http.request":
-                    raise ClientDisconnected
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                check_size(size, limit)
-                chunks.append(chunk)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise errors.InvalidInput(f"The body was not complete within {patience:g} seconds.") from None
-    return b"".join(chunks)
+        except TimeoutError:
+            raise errors.InvalidInput(f"The body was not complete within {patience:g} seconds.") from None
+        received += len(message.get("body", b""))
+        check_size(received, limit)
+        if not message.get("more_body", False):
+            deadline = None  # from here on, receiving is waiting for the client to go
+        return message
+
+    return receive_within
 
 
 def _decompressed(body: bytes, encoding: str, limit: int) -> bytes:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["Connection"]
@@ -13,8 +16,10 @@ __all__ = ["Connection"]
 class Connection(HttpToolsProtocol):
     """uvicorn's connection with the bounds that it lacks.
 
-    A connection that never sends a byte is closed after the keep-alive timeout. Trailers are dropped: nothing here
-    reads them, and a client could send them without end.
+    A connection on which nothing is asked and nothing moves is closed after the keep-alive timeout: before its first
+    byte, after bytes that begin no request, and while its client does not read an answer. A body that nobody waits for
+    any more (the answer is sent) may go on for as long as a head may take. Trailers are dropped: nothing here reads
+    them, and a client could send them without end.
 
     Attributes:
         header_timeout: seconds within which a head must be complete, from its first byte.
@@ -25,35 +30,45 @@ class Connection(HttpToolsProtocol):
     max_header_bytes: ClassVar[int] = 64 * 1024
 
     _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _data = b""
     _in_head = False
-    _head_bytes = 0
+    _parsed_bytes = 0
+    _later_bytes = 0
     _refusal = (400, "This is not valid HTTP.")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first byte no longer than for the next one."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._wait_for_a_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
         self._stop_timer()
+        self._stop_stall()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Hand everything on, and count what belongs to a head that is still open."""
+        was_in_head = self._in_head
+        self._data = data
         super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.max_header_bytes:
+        self._data = b""
+        if self._in_head and was_in_head:
+            # The parser tells of a header only when it is complete, and one may be without end.
+            self._later_bytes += len(data)
+            if self._later_bytes > self.max_header_bytes:
                 self._too_large()
                 self.send_400_response("")
+        elif not self._in_head and self.timeout_keep_alive_task is None and self._is_answered():
+            self._wait_for_a_request()
 
     def on_message_begin(self) -> None:
         """A head begins: its clock starts."""
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = 0
+        self._parsed_bytes = self._later_bytes = 0
         self._timer = self.loop.call_later(self.header_timeout, self._too_slow)
 
     def on_url(self, url: bytes) -> None:
@@ -73,9 +88,58 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """The body is complete, whether or not anybody waits for it."""
+        self._stop_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is sent; when the rest of the question is still on its way, it is read and dropped for a while.
+
+        To close at once would make the client's kernel throw away the answer with the connection.
+        """
+        super().on_response_complete()
+        if self.cycle.more_body and self._is_answered():
+            self._timer = self.loop.call_later(self.header_timeout, self.transport.close)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it is answered: from now on it has to read something."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """The client has read what was waiting for it."""
+        self._stop_stall()
+        super().resume_writing()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Answer in this protocol a client that would rather speak another, as RFC 9110 (7.8) lets a server do.
+
+        Java's client asks every server for HTTP/2 so. The parser takes what follows such a head, the body of the
+        request, for the other protocol; so the head is read again without that wish.
+        """
+        asked = sys.exception()
+        method = self.parser.get_method()
+        if method == b"CONNECT" or not isinstance(asked, httptools.HttpParserUpgrade):
+            self.send_400_response("")
+            return
+        version = self.parser.get_http_version().encode()
+        head = b"%s %s HTTP/%s\r\n" % (method, self.url, version)
+        head += b"".join(b"%s: %s\r\n" % header for header in _without_upgrade(self.headers))
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + b"\r\n" + self._data[asked.args[0] :])
+
+    def _should_upgrade(self) -> bool:
+        return True  # calls handle_websocket_upgrade whatever protocol is asked for
+
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's text says less than ours
         """Refuse the connection, with the error shape that every other refusal has."""
         if self.transport.is_closing():
+            return
+        if self._has_asked() and not self.cycle.more_body and not self.cycle.response_complete:
+            # A request before this one still waits for its answer, and would take this for it.
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
             return
         status, reason = self._refusal
         body = b'{"error":"%s"}' % reason.encode()
@@ -84,8 +148,8 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.max_header_bytes:
+        self._parsed_bytes += size
+        if self._parsed_bytes > self.max_header_bytes:
             self._too_large()
             raise ValueError("the head is too large")  # the parser hands this to send_400_response
 
@@ -96,7 +160,42 @@ class Connection(HttpToolsProtocol):
         self._refusal = (408, f"The headers were not complete within {self.header_timeout:g} seconds.")
         self.send_400_response("")
 
+    def _is_answered(self) -> bool:
+        return not (self._has_asked() and not self.cycle.response_complete) and not self.transport.is_closing()
+
+    def _has_asked(self) -> bool:
+        cycle: object = self.cycle  # None before the first request, whatever uvicorn's annotation says
+        return cycle is not None
+
+    def _wait_for_a_request(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _watch(self, waiting: int) -> None:
+        self._stop_stall()
+        self._stall = self.loop.call_later(self.timeout_keep_alive, self._check, waiting)
+
+    def _check(self, waited: int) -> None:
+        waiting = self.transport.get_write_buffer_size()
+        if waiting < waited:
+            self._watch(waiting)
+        else:
+            self.transport.abort()
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _without_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in headers:
+        if name == b"connection":
+            tokens = (token.strip() for token in value.split(b","))
+            yield name, b", ".join(token for token in tokens if token.lower() != b"upgrade")
+        elif name != b"upgrade":
+            yield name, value

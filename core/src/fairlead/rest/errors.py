@@ -45,9 +45,9 @@ class ErrorResponse:
 def respond(error: BaseException) -> ErrorResponse:
     """The answer to a request that failed with this error."""
     if not isinstance(error, errors.FairleadError):
-        return ErrorResponse(500, orjson.dumps({"error": f"{type(error).__name__} : {error}"}))
+        return ErrorResponse(500, orjson.dumps({"error": _utf8(f"{type(error).__name__} : {error}")}))
     status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    body: dict[str, Any] = {"error": _text(error)}
+    body: dict[str, Any] = {"error": _utf8(str(error))}
     if isinstance(error, errors.InvalidSchema):
         location = ["body", "InferenceRequest", *error.location]
         body["detail"] = [{"type": error.kind, "loc": location, "msg": error.reason}]
@@ -56,6 +56,6 @@ def respond(error: BaseException) -> ErrorResponse:
     return ErrorResponse(status, orjson.dumps(body), headers)
 
 
-def _text(error: errors.FairleadError) -> str:
+def _utf8(text: str) -> str:
     # A model's exception may quote what a client sent, lone surrogates included; JSON must be UTF-8 all the same.
-    return str(error).encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from fairlead import errors
 from fairlead.protocol import v1, v2
 from fairlead.rest import body as bodies
 from fairlead.rest import errors as failures
-from fairlead.rest import requestid
+from fairlead.rest import requestid, responseheaders
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -24,14 +24,20 @@ if TYPE_CHECKING:
     from fairlead.engine.engine import Engine
     from fairlead.engine.serving import Serving
     from fairlead.protocol.encoded import Encoded
+    from fairlead.rest.responseheaders import Headers
 
 __all__ = ["Inference", "Route"]
 
 _log = logging.getLogger("fairlead.requests")
 _access = logging.getLogger("fairlead.access")
 
-Headers: TypeAlias = "dict[str, str]"
-Handler: TypeAlias = "Callable[[str, Scope, Receive, Send], Awaitable[None]]"
+T = TypeVar("T")
+
+_LONG_BODY: Final = 256 * 1024
+_MANY_ELEMENTS: Final = 32 * 1024
+"""From here on, reading a request or writing an answer takes milliseconds, and as JSON seconds in the end."""
+_SLOTS: Final = 2
+"""Long ones at a time: a longer queue of them would need more memory, and the interpreter's lock makes none faster."""
 
 
 class Route:
@@ -60,6 +66,7 @@ class Inference:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._settings = engine.settings
+        self._slots = asyncio.Semaphore(_SLOTS)
 
     def match(self, scope: Scope) -> tuple[str, str] | None:
         """The question and the model's name, when a scope is one of these routes; None otherwise."""
@@ -91,45 +98,50 @@ class Inference:
         except bodies.ClientDisconnected:
             return
         except Exception as error:  # noqa: BLE001  # every failure is an answer; the server goes on
-            status = await self._fail(error, send, request_id, name, close=not _was_read(error))
+            status = await self._fail(error, send, request_id, name)
         else:
             status = 200
-            await _send_encoded(send, encoded, extra, request_id)
+            await _send(send, status, [*extra, *self._own_headers(request_id)], encoded.chunks)
         if serving is not None:
             serving.metrics.count("v2" if kind == self.INFER else "v1", status)
         if self._settings.access_log:
             _log_access(scope, name, status, request_id, time.perf_counter() - started)
 
     async def _ask(
-        self, kind: str, serving: Serving, body: bytes, headers: Headers, receive: Receive
+        self, kind: str, serving: Serving, body: bytes, headers: dict[str, str], receive: Receive
     ) -> tuple[Encoded, list[tuple[bytes, bytes]]]:
         started = time.perf_counter()
-        request: InferRequest
-        if kind == self.INFER:
-            request = v2.decode(body, model_name=serving.name, headers=headers)
-        else:
-            request = v1.decode(
-                body,
-                model_name=serving.name,
-                metadata=serving.metadata,
-                content_type=headers.get("content-type"),
-                headers=headers,
-            )
-        request.headers = headers
+        request: InferRequest = await self._beside_the_loop(
+            len(body) > _LONG_BODY, functools.partial(_decode, kind, serving, body, headers)
+        )
         serving.metrics.preprocess.observe(time.perf_counter() - started)
         ask = serving.explain if kind == self.EXPLAIN else serving.infer
         response = await _unless_gone(ask(request), receive)
         started = time.perf_counter()
-        if kind == self.INFER:
-            encoded = v2.encode(response, request, inherit_binary=self._settings.binary_output_inherits)
-        else:
-            encoded = v1.encode(response, request)
+        encoded = await self._beside_the_loop(
+            sum(tensor.data.size for tensor in response.outputs) > _MANY_ELEMENTS,
+            functools.partial(self._encode, kind, response, request),
+        )
         serving.metrics.postprocess.observe(time.perf_counter() - started)
-        return encoded, [
-            (key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in response.headers.items()
-        ]
+        return encoded, responseheaders.of(response, encoded)
 
-    async def _fail(self, error: BaseException, send: Send, request_id: str, name: str, *, close: bool) -> int:
+    def _encode(self, kind: str, response: InferResponse, request: InferRequest) -> Encoded:
+        if kind == self.INFER:
+            return v2.encode(response, request, inherit_binary=self._settings.binary_output_inherits)
+        return v1.encode(response, request)
+
+    async def _beside_the_loop(self, is_long: bool, work: Callable[[], T]) -> T:
+        """Do it in a thread when it takes long, so that probes and other clients do not wait for it."""
+        if not is_long:
+            return work()
+        async with self._slots:
+            return await asyncio.to_thread(work)
+
+    def _own_headers(self, request_id: str) -> Headers:
+        own = [(requestid.HEADER, request_id.encode("latin-1"))]
+        return [*own, responseheaders.CLOSE] if self._engine.draining else own
+
+    async def _fail(self, error: BaseException, send: Send, request_id: str, name: str) -> int:
         failed = failures.respond(error)
         if failed.status == 500:  # only this one is a fault of the server's side
             _log.error(
@@ -140,17 +152,21 @@ class Inference:
                 exc_info=error.__cause__ or error,
                 extra={"request_id": request_id, "model": name},
             )
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(failed.body)).encode()),
-            (requestid.HEADER, request_id.encode("latin-1")),
-            *failed.headers,
-        ]
-        if close:  # the rest of the body is still on its way, and nobody will read it
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": failed.status, "headers": headers})
-        await send({"type": "http.response.body", "body": failed.body})
+        headers = [(b"content-type", b"application/json"), *failed.headers, *self._own_headers(request_id)]
+        await _send(send, failed.status, headers, (failed.body,))
         return failed.status
+
+
+def _decode(kind: str, serving: Serving, body: bytes, headers: dict[str, str]) -> InferRequest:
+    if kind == Inference.INFER:
+        return v2.decode(body, model_name=serving.name, headers=headers)
+    return v1.decode(
+        body,
+        model_name=serving.name,
+        metadata=serving.metadata,
+        content_type=headers.get("content-type"),
+        headers=headers,
+    )
 
 
 async def _unless_gone(answer: Any, receive: Receive) -> InferResponse:
@@ -167,38 +183,27 @@ async def _unless_gone(answer: Any, receive: Receive) -> InferResponse:
         asked.cancel()
 
 
-def _was_read(error: BaseException) -> bool:
-    return not isinstance(error, errors.PayloadTooLarge | errors.ModelNotFound | errors.ModelNotReady)
-
-
-async def _send_encoded(send: Send, encoded: Encoded, extra: list[tuple[bytes, bytes]], request_id: str) -> None:
-    # A model's own headers go out, except those that describe the body, which is ours.
-    headers = [pair for pair in extra if pair[0] not in (b"content-length", b"content-type", b"transfer-encoding")]
-    if encoded.content_type is not None:
-        headers.append((b"content-type", encoded.content_type.encode("latin-1")))
-    headers.extend((key.encode("latin-1"), value.encode("latin-1")) for key, value in encoded.headers)
-    headers.append((b"content-length", str(encoded.size).encode()))
-    headers.append((requestid.HEADER, request_id.encode("latin-1")))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    last = len(encoded.chunks) - 1
-    for index, chunk in enumerate(encoded.chunks):
-        await send({"type": "http.response.body", "body": chunk, "more_body": index < last})
-    if last < 0:
-        await send({"type": "http.response.body", "body": b""})
+async def _send(send: Send, status: int, headers: Headers, chunks: Sequence[bytes | memoryview]) -> None:
+    size = sum(map(len, chunks))
+    headers = [*headers, (b"content-length", str(size).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for index, chunk in enumerate(chunks):
+        await send({"type": "http.response.body", "body": chunk, "more_body": index < len(chunks) - 1})
 
 
 def _log_access(scope: Scope, name: str, status: int, request_id: str, seconds: float) -> None:
+    path = scope["raw_path"].decode("latin-1")  # still percent-encoded: a log line is not the client's to write
     _access.info(
         "%s %s %d %.1f ms",
         scope["method"],
-        scope["path"],
+        path,
         status,
         seconds * 1000,
         extra={
             "request_id": request_id,
             "model": name,
             "method": scope["method"],
-            "path": scope["path"],
+            "path": path,
             "status": status,
             "seconds": round(seconds, 6),
         },

@@ -76,7 +76,9 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
             return
         _log.info("%s: draining", signal.Signals(sig).name)
-        self._drain(self._engine.settings.drain_delay if sig == signal.SIGTERM else 0.0)
+        # A server that was not ready yet is sent no requests, and need not wait until that ends.
+        delayed = sig == signal.SIGTERM and self._engine.ready
+        self._drain(self._engine.settings.drain_delay if delayed else 0.0)
 
     def _drain(self, delay: float) -> None:
         self._engine.drain()

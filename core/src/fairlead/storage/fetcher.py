@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -144,9 +145,14 @@ class Fetcher:
             provider: StorageProvider = factory(
                 credentials=credentials, timeout=min(settings.timeout, settings.deadline)
             )
+        # A source that sends a byte now and then stays within every timeout, for ever.
+        watchdog = threading.Timer(settings.deadline, provider.close)
+        watchdog.daemon = True
+        watchdog.start()
         try:
             yield provider
         finally:
+            watchdog.cancel()
             provider.close()
 
 

@@ -66,7 +66,7 @@ class Names:
     """The names of one artefact, each added once.
 
     Args:
-        limit: how many there may be, folders that are named of their own included.
+        limit: how many there may be, folders included.
     """
 
     def __init__(self, limit: int) -> None:
@@ -81,19 +81,25 @@ class Names:
             UnsafeArtifact: the name is unsafe, or clashes with one before it.
             StorageLimitExceeded: there are too many.
         """
+        self._count()
+        parts = check(name)
+        for depth in range(1, len(parts)):
+            self._place("/".join(parts[:depth]), folder=True, is_parent=True)
+        self._place(name, folder=folder)
+
+    def _count(self) -> None:
         self.count += 1
         if self.count > self.limit:
             raise errors.StorageLimitExceeded(
-                f"The artefact has more than {self.limit} members.", remedy="The setting max_members bounds them."
+                f"The artefact has more than {self.limit} members, folders included.",
+                remedy="The setting max_members bounds them.",
             )
-        parts = check(name)
-        for depth in range(1, len(parts)):
-            self._place("/".join(parts[:depth]), folder=True)
-        self._place(name, folder=folder)
 
-    def _place(self, name: str, *, folder: bool) -> None:
+    def _place(self, name: str, *, folder: bool, is_parent: bool = False) -> None:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
         if folded not in self._seen:
+            if is_parent:
+                self._count()
             self._seen[folded] = (name, folder)
             return
         before, was_folder = self._seen[folded]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import logging
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
 if TYPE_CHECKING:
     import rich.progress
 
-__all__ = ["Advance", "BarProgress", "LineProgress", "Progress", "SilentProgress", "automatic"]
+__all__ = ["Advance", "BarProgress", "LineProgress", "LogProgress", "Progress", "SilentProgress", "automatic"]
 
 Advance: TypeAlias = "Callable[[int], None]"
 """Tells that so many more bytes are there; negative when a file is started again."""
@@ -79,6 +80,21 @@ class LineProgress(Progress):
         print(line, file=self._stream or sys.stderr, flush=True)  # lines on a stream are its job
 
 
+class LogProgress(LineProgress):
+    """Writes the same lines to the log, for servers whose standard error is read by machines.
+
+    Args:
+        logger: where to write.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def _say(self, line: str) -> None:
+        self._logger.info("%s", line)
+
+
 class BarProgress(Progress):
     """Draws a bar for each transfer, on standard error."""
 
@@ -123,9 +139,11 @@ class BarProgress(Progress):
                 self._bars = None
 
 
-def automatic() -> Progress:
-    """A bar when standard error is a terminal, lines otherwise."""
-    return BarProgress() if sys.stderr.isatty() else LineProgress()
+def automatic(logger: logging.Logger | None = None) -> Progress:
+    """A bar when standard error is a terminal; otherwise lines, in the log where one is given."""
+    if sys.stderr.isatty():
+        return BarProgress()
+    return LineProgress() if logger is None else LogProgress(logger)
 
 
 def _amount(done: int, total: int | None) -> str:

@@ -24,6 +24,9 @@ _HEADER_BUDGET: Final = 1024 * 1024
 _XZ_MEMORY: Final = 256 * 1024 * 1024
 """Bytes of memory that an xz stream may ask for; ``xz -9`` asks for 65 MiB, the format allows 4 GiB."""
 
+_MAX_SHARED_ATTRIBUTES: Final = 64
+"""Attributes that all members may share (pax global headers); they are held in memory, and copied to every member."""
+
 _BLOCK: Final = 64 * 1024
 
 
@@ -43,6 +46,10 @@ def unpack(archive: Path, target: Target) -> None:
                     if member is None:
                         break
                     tar.members = []  # type: ignore[attr-defined]  # undeclared; or every member stays in memory
+                    if len(tar.pax_headers) > _MAX_SHARED_ATTRIBUTES:
+                        raise errors.StorageLimitExceeded(
+                            f"The archive {archive.name} has more than {_MAX_SHARED_ATTRIBUTES} global attributes."
+                        )
                     stream.start_content()
                     _place(tar, member, target)
             stream.finish()

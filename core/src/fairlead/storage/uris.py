@@ -13,6 +13,7 @@ __all__ = ["last_part", "local_path", "redact", "scheme", "split_digest"]
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _PIN: Final = "#sha256="
+_AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 
 
 def scheme(uri: str) -> str | None:
@@ -29,7 +30,10 @@ def redact(uri: str) -> str:
     head, _, rest = uri.partition("://")
     rest = re.split(r"[?#]", rest, maxsplit=1)[0]
     authority, slash, path = rest.partition("/")
-    return f"{head}://{authority.rpartition('@')[2]}{slash}{path}"
+    host = authority.rpartition("@")[2]
+    if not _AUTHORITY.fullmatch(host):
+        return f"{head}://…"  # a password with an unquoted `/`, `?` or `#` looks like a port, and its end like a path
+    return f"{head}://{host}{slash}{path}"
 
 
 def split_digest(uri: str) -> tuple[str, str | None]:

@@ -63,7 +63,8 @@ def _place(container: zipfile.ZipFile, member: zipfile.ZipInfo, target: Target) 
     if kind == stat.S_IFLNK:
         if member.file_size > _LINK_BYTES:
             raise target.unsafe(name, "is a symbolic link with an over-long target")
-        target.symbolic_link(name, container.read(member).decode("utf-8", "surrogateescape"))
+        with container.open(member) as source:  # `read` would decompress in one piece whatever its size
+            target.symbolic_link(name, source.read(_LINK_BYTES + 1).decode("utf-8", "surrogateescape"))
     elif kind in (0, stat.S_IFREG):
         with container.open(member) as source:
             target.file(name, source, member.file_size, executable=bool(mode & 0o100))
@@ -89,6 +90,8 @@ class _Bounded(io.RawIOBase):
         return self._raw.tell()
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET and position < 0:
+            raise zipfile.BadZipFile("an offset is negative")
         return self._raw.seek(position, whence)
 
     def read(self, size: int | None = -1) -> bytes:

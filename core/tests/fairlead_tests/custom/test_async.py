@@ -35,7 +35,7 @@ def test_async_hooks_run_on_the_loop_and_the_others_in_one_thread_beside_it(
     model = load(write(WHERE.format(preprocess=preprocess, predict=predict)), name="model")
     assert isinstance(model, AsyncModel)
     threads = ask(model, inputs=tensors(x=[1])).payload["threads"]
-    here, beside = threading.current_thread().name, "fairlead-hooks-model_0"
+    here, beside = threading.current_thread().name, "fairlead-hooks-model"
     assert threads == [here if each.startswith("async") else beside for each in (preprocess, predict, "def")]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairlead import errors
-from fairlead.contracts.tensors import Datatype, InferRequest, InferResponse, RequestedOutput, Tensor
+from fairlead.contracts.tensors import Datatype, InferRequest, InferResponse, Parameter, RequestedOutput, Tensor
 from fairlead.engine import batch
 
 
@@ -50,6 +50,13 @@ def test_requests_that_differ_in_rows_only_have_equal_keys() -> None:
 )
 def test_requests_that_differ_in_anything_else_have_different_keys(other: InferRequest) -> None:
     assert batch.key_of(request(np.zeros((1, 4), np.float32))) != batch.key_of(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), (1.0, True)])
+def test_parameters_that_python_takes_for_equal_are_different(one: Parameter, other: Parameter) -> None:
+    assert one == other
+    keys = [batch.key_of(request(np.zeros((1, 4)), parameters={"n": value})) for value in (one, other)]
+    assert keys[0] != keys[1]
 
 
 def test_join_and_split_give_every_request_its_own_rows() -> None:

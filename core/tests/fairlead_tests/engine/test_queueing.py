@@ -21,6 +21,11 @@ def rows(*values: float, **fields: Any) -> InferRequest:
     return InferRequest(model_name="m", inputs=[Tensor.from_numpy("x", np.array(values).reshape(-1, 1))], **fields)
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
 class Doubler:
     """Doubles its input; holds every call until it is let go, and remembers how many rows each had."""
 
@@ -41,6 +46,8 @@ class Doubler:
             raise SystemExit(14)
         if np.any(data == 15):
             raise StopIteration
+        if np.any(data == 16):
+            raise Unspeakable
         return InferResponse(model_name="m", outputs=[Tensor.from_numpy("y", data * 2)])
 
 
@@ -160,7 +167,22 @@ def test_one_bad_request_fails_alone() -> None:
     run(test)
 
 
-@pytest.mark.parametrize(("value", "name"), [(14, "SystemExit"), (15, "StopIteration")])
+@pytest.mark.parametrize(("value", "name"), [(14, "SystemExit"), (15, "StopIteration"), (16, "Unspeakable")])
+def test_what_ends_one_request_of_a_batch_does_not_end_the_others(value: int, name: str) -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = [setup.ask(rows(number)) for number in (1, value, 2)]
+        setup.model.go.set()
+        await first
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(outcomes[1], errors.InferenceFailed)
+        assert str(outcomes[1]).startswith(f"{name} : ")
+        assert [values(outcome) for outcome in outcomes if isinstance(outcome, InferResponse)] == [[2], [4]]
+
+    run(test)
+
+
+@pytest.mark.parametrize(("value", "name"), [(14, "SystemExit"), (15, "StopIteration"), (16, "Unspeakable")])
 def test_a_model_that_raises_what_no_model_should_fails_its_request_and_answers_the_next(value: int, name: str) -> None:
     async def test(setup: Setup) -> None:
         with pytest.raises(errors.InferenceFailed, match=name):

@@ -277,6 +277,18 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path / "m.tar.gz", tmp_path / "out")
 
 
+def test_attributes_that_pile_up_from_member_to_member_are_refused(tmp_path: Path) -> None:
+    archive = io.BytesIO()
+    for number in range(100):
+        info = tarfile.TarInfo(f"f{number}")
+        archive.write(info.create_pax_global_header({f"key{number}": "v" * 100}))
+        archive.write(info.tobuf(tarfile.USTAR_FORMAT))
+    archive.write(bytes(2 * tarfile.BLOCKSIZE))
+    (tmp_path / "m.tar").write_bytes(archive.getvalue())
+    with pytest.raises(errors.StorageLimitExceeded, match="global attributes"):
+        unpack(tmp_path / "m.tar", tmp_path / "out")
+
+
 def test_headers_that_nest_without_end_are_refused(tmp_path: Path) -> None:
     header = special("x", tarfile.XHDTYPE).tobuf()
     (tmp_path / "m.tar").write_bytes(header * 1900 + bytes(1024))
@@ -344,6 +356,32 @@ def test_zip_sizes_that_lie_are_noticed(tmp_path: Path, lie: int) -> None:
     path.write_bytes(raw)
     with pytest.raises((errors.IntegrityError, errors.StorageLimitExceeded)):
         unpack(path, tmp_path / "out")
+
+
+def test_a_link_in_a_zip_that_unpacks_to_more_than_it_announces_takes_little_memory(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("link")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    archive = zipped(tmp_path / "m.zip", (info, bytes(100 * MIB)))
+    content = bytearray(archive.read_bytes())
+    entry = content.rfind(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = struct.pack("<I", 100)
+    archive.write_bytes(content)
+    with memory() as peak, pytest.raises(errors.StorageError):
+        unpack(archive, tmp_path / "out")
+    assert peak[0] < 50 * MIB
+
+
+def test_a_zip_whose_offsets_lead_before_its_start_is_damaged(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "m.zip", ("a", b"1"))
+    content = bytearray(archive.read_bytes())
+    end = content.rfind(b"PK\x05\x06")
+    entry = content.rfind(b"PK\x01\x02")
+    content[entry + 42 : entry + 46] = struct.pack("<I", 0)
+    content[end + 16 : end + 20] = struct.pack("<I", entry + 50)
+    archive.write_bytes(content)
+    with pytest.raises(errors.IntegrityError, match="damaged"):
+        unpack(archive, tmp_path / "out")
 
 
 def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import email.utils
 import hashlib
 import io
 import mmap
@@ -13,6 +14,7 @@ import sys
 import tarfile
 import textwrap
 import threading
+import time as clock
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,12 +153,33 @@ def test_without_an_etag_a_truncated_download_starts_again(server: Server, fetch
     assert progress.arrived == len(CONTENT)
 
 
-def test_a_weak_etag_is_compared_by_hand_when_resuming(server: Server, fetcher: MakeFetcher) -> None:
+def test_parts_of_two_contents_under_one_weak_etag_are_not_joined(server: Server, fetcher: MakeFetcher) -> None:
+    old, new = b"a" * len(CONTENT), b"b" * len(CONTENT)
+    uri = server.put("/model.bin", old)
+    server.faults.no_etag = True
+    server.faults.headers = {"ETag": 'W/"1"'}
+    server.faults.truncate_at = 3 * CHUNK
+
+    def change() -> None:
+        if server.sent:
+            server.put("/model.bin", new)
+
+    server.faults.before_get = change
+    assert contents(fetcher().fetch(uri).path) == {"model.bin": new}
+
+
+@pytest.mark.parametrize(("age", "resumed"), [(0, False), (1, True)])
+def test_a_date_proves_a_content_once_its_second_is_over(
+    server: Server, fetcher: MakeFetcher, age: int, resumed: bool
+) -> None:
+    """RFC 9110, section 8.8.2.2."""
     uri = server.put("/model.bin", CONTENT)
-    server.faults.weak_etag = True
-    server.faults.truncate_at = 5 * CHUNK
+    server.faults.no_etag = True
+    modified = email.utils.formatdate(clock.time() - age, usegmt=True)
+    server.faults.headers = {"Last-Modified": modified, "Date": email.utils.formatdate(usegmt=True)}
+    server.faults.truncate_at = 3 * CHUNK
     assert contents(fetcher().fetch(uri).path) == {"model.bin": CONTENT}
-    assert "If-Range" not in server.requests[-1].headers
+    assert ("Range" in server.requests[-1].headers) is resumed
 
 
 def test_a_partial_file_of_other_content_is_not_continued(server: Server, fetcher: MakeFetcher) -> None:

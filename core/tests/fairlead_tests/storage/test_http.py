@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairlead import errors
+from fairlead.plugins import Plugins
+from fairlead.storage.fetcher import Fetcher
 from fairlead.storage.http import addresses, headers
 from fairlead.storage.http.addresses import Reach
 from fairlead.storage.http.locations import Location
 from fairlead.storage.http.provider import HttpProvider
-from fairlead.storage.settings import NetworkPolicy
+from fairlead.storage.progress import SilentProgress
+from fairlead.storage.settings import FetchSettings, NetworkPolicy
 from fairlead_tests.storage.server import Server, contents, serving
 
 if TYPE_CHECKING:
@@ -58,6 +63,14 @@ def answering(*texts: str) -> Callable[..., list[tuple[Any, ...]]]:
         ("::1", LOOPBACK),
         ("::ffff:127.0.0.1", LOOPBACK),
         ("::ffff:10.0.0.1", PRIVATE),
+        ("::ffff:0:10.0.0.1", PRIVATE),
+        ("::ffff:0:169.254.169.254", FORBIDDEN),
+        ("64:ff9b:1::127.0.0.1", LOOPBACK),
+        ("64:ff9b:1::169.254.169.254", FORBIDDEN),
+        ("fd00:ec2::254%1", FORBIDDEN),
+        ("fd00:ec2::23", FORBIDDEN),
+        ("fec0::1", PRIVATE),
+        ("5f00::1", PRIVATE),
         ("::ffff:169.254.169.254", FORBIDDEN),
         ("64:ff9b::a9fe:a9fe", FORBIDDEN),
         ("2002:a9fe:a9fe::", FORBIDDEN),
@@ -394,6 +407,14 @@ def test_secrets_are_in_no_error_and_no_log(
     assert bool(shown) == (kind != "none")
 
 
+@pytest.mark.parametrize("mark", ["/", "?", "#"])
+def test_a_password_that_is_not_quoted_is_not_shown_either(fetcher: MakeFetcher, mark: str) -> None:
+    with pytest.raises(errors.StorageError) as caught:
+        fetcher().fetch(f"http://user:first{mark}second@127.0.0.1/model.bin")
+    assert "first" not in str(caught.value)
+    assert "second" not in str(caught.value)
+
+
 def test_a_password_in_the_url_is_refused_with_what_to_do(fetcher: MakeFetcher) -> None:
     with pytest.raises(errors.UnsafeArtifact, match="<hostname>-headers") as caught:
         fetcher().fetch("https://user:secret@host/model.bin")
@@ -496,3 +517,79 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert headers.retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now=70.0) == 0.0
     assert headers.retry_after("soon") is None
     assert headers.retry_after(None) is None
+
+
+# -- slow servers -------------------------------------------------------------------------------------------
+
+_OK = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "get", "drop"),
+    [
+        (None, _OK + b"X-Name: ", b"a"),
+        (None, b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (_CHUNKED, _CHUNKED + b"5;", b"a"),
+    ],
+    ids=["header", "continue", "chunk size"],
+)
+def test_a_server_that_drips_does_not_hold_a_fetch_past_its_deadline(
+    cache: Path, head: bytes | None, get: bytes, drop: bytes
+) -> None:
+    with dripping(head, get, drop) as uri, pytest.raises(errors.StorageTimeout):
+        impatient(cache).fetch(uri)
+
+
+def test_a_trailer_without_end_does_not_hold_a_file_that_is_there(cache: Path) -> None:
+    with dripping(_CHUNKED, _CHUNKED + b"5\r\nhello\r\n0\r\n", b"X-Name: a\r\n") as uri:
+        assert contents(impatient(cache).fetch(uri).path) == {"model.bin": b"hello"}
+
+
+def impatient(cache: Path) -> Fetcher:
+    return Fetcher(Plugins.discover(), FetchSettings(cache=cache, deadline=1, timeout=30), SilentProgress())
+
+
+@contextlib.contextmanager
+def dripping(head: bytes | None, get: bytes, drop: bytes) -> Iterator[str]:
+    """The URI of a server that begins to answer, and then sends ``drop`` now and then."""
+    ended = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            method = connection.recv(65536).partition(b" ")[0]
+            if method == b"HEAD" and head is not None:
+                connection.sendall(head)
+                return
+            connection.sendall(get)
+            while not ended.wait(0.05):
+                connection.sendall(drop)
+
+    with answered(answer) as port:
+        try:
+            yield f"http://127.0.0.1:{port}/model.bin"
+        finally:
+            ended.set()
+
+
+@contextlib.contextmanager
+def answered(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port of which every connection is answered in a thread of its own."""
+    threads: list[threading.Thread] = []
+
+    def accept(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the listener was shut down
+            while True:
+                threads.append(threading.Thread(target=answer, args=(listener.accept()[0],)))
+                threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepting = threading.Thread(target=accept, args=(listener,))
+        accepting.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+            for thread in threads:
+                thread.join()

@@ -66,7 +66,13 @@ def test_a_folder_may_be_named_again() -> None:
     known.add("a", folder=True)
     known.add("a", folder=True)
     known.add("a/c")
-    assert known.count == 4
+    assert known.count == 5
+
+
+def test_folders_that_only_other_names_imply_are_counted() -> None:
+    known = names.Names(100)
+    with pytest.raises(errors.StorageLimitExceeded, match="folders included"):
+        known.add("a/" * 200 + "b")
 
 
 def test_more_names_than_the_limit_are_refused() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pty
 import subprocess
@@ -90,3 +91,13 @@ def test_bars_of_several_threads_share_a_terminal(capsys: pytest.CaptureFixture[
         thread.join()
     assert failures == []
     assert "a" in capsys.readouterr().err
+
+
+def test_a_server_writes_its_lines_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"), automatic(logging.getLogger("test")).transfer("model", total=MIB) as advance:
+        advance(MIB)
+    assert [record.getMessage() for record in caplog.records] == [
+        "model: fetching 1.0 MiB",
+        "model: 1.0 MiB of 1.0 MiB (100 %)",
+        "model: fetched 1.0 MiB",
+    ]

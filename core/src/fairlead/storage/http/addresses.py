@@ -27,6 +27,7 @@ _METADATA: Final = frozenset(
     ipaddress.ip_address(text)
     for text in (
         "fd00:ec2::254",  # Amazon EC2 over IPv6
+        "fd00:ec2::23",  # Amazon EKS pod identities over IPv6
         "fd20:ce::254",  # Google Compute Engine over IPv6
         "100.100.100.200",  # Alibaba Cloud
         "168.63.129.16",  # Azure's wire server
@@ -35,8 +36,20 @@ _METADATA: Final = frozenset(
 )
 """Metadata services outside the link-local ranges. They hand out credentials to whoever asks."""
 
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
+"""What of IPv6 is routed between networks; `ipaddress` takes all else that no registry names for public."""
+
 _V4_COMPATIBLE: Final = ipaddress.ip_network("::/96")
+_V4_INSIDE: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "64:ff9b::/96",  # NAT64
+        "64:ff9b:1::/48",  # NAT64 within a network, RFC 8215
+        "::ffff:0:0:0/96",  # IPv4-translated, RFC 7915
+    )
+)
+"""Ranges whose last 32 bits are an IPv4 address."""
+
 _THIS_NETWORK: Final = ipaddress.ip_network("0.0.0.0/8")
 
 
@@ -51,13 +64,15 @@ class Reach(enum.StrEnum):
 
 def classify(text: str) -> Reach:
     """Say how far an address reaches; an IPv4 address inside an IPv6 one is judged as what it is."""
-    address = _unwrapped(ipaddress.ip_address(text))
+    address = _unwrapped(ipaddress.ip_address(text.partition("%")[0]))
     if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
         return Reach.FORBIDDEN
     if isinstance(address, ipaddress.IPv4Address) and (address in _THIS_NETWORK or address.is_reserved):
         return Reach.FORBIDDEN  # the reserved range ends with the broadcast address
     if address.is_loopback:
         return Reach.LOOPBACK
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
+        return Reach.PRIVATE
     return Reach.PUBLIC if address.is_global else Reach.PRIVATE
 
 
@@ -68,7 +83,7 @@ def _unwrapped(address: _Address) -> _Address:
     if inner is not None:
         return inner
     low = int(address) & 0xFFFFFFFF
-    if address in _NAT64 or (address in _V4_COMPATIBLE and low > 1):
+    if any(address in network for network in _V4_INSIDE) or (address in _V4_COMPATIBLE and low > 1):
         return ipaddress.IPv4Address(low)
     return address
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -83,6 +84,16 @@ class Client:
         self._network = network
         self._credentials = credentials
         self._resolve = resolve
+        self._socket: socket.socket | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Break what is under way, from any thread; whoever waits for it gets `StorageUnavailable`."""
+        self._closed = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it has ended
+                # Past the TLS layer, which another thread may be reading.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def send(self, method: str, url: str, fields: Mapping[str, str] | None = None) -> Answer:
         """Send a request and follow its redirects.
@@ -116,6 +127,10 @@ class Client:
         for address, reach in usable:
             connection = self._connection(location, address)
             try:
+                connection.connect()
+                self._socket = connection.sock
+                if self._closed:
+                    raise ConnectionAbortedError
                 connection.request(
                     method,
                     location.path,

@@ -14,7 +14,7 @@ from typing import Final
 
 from fairlead import errors
 
-__all__ = ["announced_digest", "content_range", "of_host", "retry_after"]
+__all__ = ["announced_digest", "content_range", "moment", "of_host", "retry_after"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -81,7 +81,7 @@ def _from_base64(text: str, algorithm: str) -> str | None:
 
 def content_range(text: str | None) -> tuple[int | None, int | None]:
     """Where a partial answer starts, and how long the whole file is; None for what is not said."""
-    found = re.fullmatch(r"\s*bytes\s+(?:(\d+)-\d+|\*)/(?:(\d+)|\*)\s*", text or "")
+    found = re.fullmatch(r"\s*bytes\s+(?:(\d{1,18})-\d+|\*)/(?:(\d{1,18})|\*)\s*", text or "")
     if not found:
         return (None, None)
     start, total = found.groups()
@@ -94,8 +94,13 @@ def retry_after(text: str | None, now: float | None = None) -> float | None:
         return None
     if re.fullmatch(r"\s*\d{1,9}\s*", text):
         return float(text)
+    until = moment(text)
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def moment(text: str | None) -> float | None:
+    """A date as seconds since 1970; None when there is none that can be read."""
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return None if text is None else email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - (time.time() if now is None else now))

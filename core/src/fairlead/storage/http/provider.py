@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ _NO_HEAD: Final = frozenset({400, 403, 405, 501})
 
 _GZIP_NAMES: Final = (".gz", ".tgz")
 _MODIFIED: Final = "modified "
+_WEAK: Final = "W/"
 
 
 class HttpProvider(StorageProvider):
@@ -80,7 +82,7 @@ class HttpProvider(StorageProvider):
             StorageUnavailable: the connection broke; ask again from where it stopped.
         """
         fields = {"Range": f"bytes={start}-"} if start else {}
-        if start and item.etag is not None and not item.etag.startswith("W/"):
+        if start and item.etag is not None and not item.etag.startswith(_WEAK):
             fields["If-Range"] = item.etag.removeprefix(_MODIFIED)
         with contextlib.closing(self._client.send("GET", item.key, fields)) as answer:
             if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
@@ -104,6 +106,10 @@ class HttpProvider(StorageProvider):
             _refuse_encoding(item.name, answer)
             yield from _body(answer, skip)
 
+    def close(self) -> None:
+        """Break the connection that is open, if one is."""
+        self._client.close()
+
 
 def _body(answer: Answer, skip: int) -> Iterator[bytes]:
     expected, received = _length(answer), 0
@@ -120,19 +126,22 @@ def _body(answer: Answer, skip: int) -> Iterator[bytes]:
 def _described(name: str, uri: str, answer: Answer, size: int | None) -> RemoteObject:
     _refuse_encoding(name, answer)
     partial = answer.status != http.HTTPStatus.OK
+    tag = None if _is_young(answer) else _tag(answer)
+    ranges = answer.headers.get("Accept-Ranges", "bytes").strip().lower() != "none"
     return RemoteObject(
         name=name,
         key=uri,
         size=size,
-        etag=_tag(answer),
+        etag=tag,
         digest=headers.announced_digest(answer.headers, partial=partial),
-        resumable=answer.headers.get("Accept-Ranges", "bytes").strip().lower() != "none",
+        # Two contents may share a weak tag, and parts of them must not be joined (RFC 9110, section 15.3.7.3).
+        resumable=ranges and not (tag or "").startswith(_WEAK),
     )
 
 
 def _length(answer: Answer) -> int | None:
     text = answer.headers.get("Content-Length", "").strip()
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _tag(answer: Answer) -> str | None:
@@ -142,6 +151,18 @@ def _tag(answer: Answer) -> str | None:
         return str(tag)
     date = answer.headers.get("Last-Modified")
     return f"{_MODIFIED}{date}" if date else None
+
+
+def _is_young(answer: Answer) -> bool:
+    """Whether the file, known by its date alone, may change once more within the second that the date names.
+
+    RFC 9110, section 8.8.2.2: such a date does not tell two contents apart.
+    """
+    modified = headers.moment(answer.headers.get("Last-Modified"))
+    if answer.headers.get("ETag") or modified is None:
+        return False
+    now = headers.moment(answer.headers.get("Date"))
+    return now is None or now - modified < 1
 
 
 def _refuse_encoding(name: str, answer: Answer) -> None:

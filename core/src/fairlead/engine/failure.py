@@ -1,0 +1,46 @@
+"""What a model raised: as the failure of one request, in words, and never the end of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from fairlead import errors
+
+__all__ = ["contained", "failed", "text_of"]
+
+T = TypeVar("T")
+
+
+def failed(error: BaseException) -> errors.InferenceFailed:
+    """The failure of a request whose model raised this, in the words of KServe."""
+    failure = errors.InferenceFailed(f"{type(error).__name__} : {text_of(error)}")
+    failure.__cause__ = error
+    return failure
+
+
+async def contained(answer: Awaitable[T]) -> T:
+    """Await a model on the event loop.
+
+    Raises:
+        InferenceFailed: it raised what would end the loop, or what would pass for a client that has gone.
+        Exception: whatever else it raises.
+    """
+    try:
+        return await answer
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise failed(error) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise failed(error) from error
+
+
+def text_of(error: BaseException) -> str:
+    """The text of an exception, which may come from a class whose ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # whatever it raises, the request must be answered
+        return "(its text cannot be shown)"
