@@ -134,3 +134,16 @@ def test_a_model_that_hangs_does_not_keep_a_server_past_its_drain_timeout(model:
         wait_for(model.with_name("calls").exists)
         assert server.end(signal.SIGTERM) in (0, 1)
         assert was_cut_off(asked)
+
+
+def test_a_plain_hook_that_hangs_beside_an_async_one_does_not_keep_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "gated.py"
+    path.write_text(MODEL.replace("np.ndarray:\n", "np.ndarray:\n        return x\n", 1).replace("def", "async def", 1))
+    with path.open("a") as file:
+        file.write("    def postprocess(self, x):" + MODEL.partition("-> np.ndarray:")[2])
+    os.mkfifo(path.with_name("gate"))
+    with served(path, ["--drain-timeout", "1"]) as server, ThreadPoolExecutor() as pool:
+        asked = pool.submit(ask, server)
+        wait_for(path.with_name("calls").exists)
+        assert server.end(signal.SIGTERM) in (0, 1)
+        assert was_cut_off(asked)

@@ -45,21 +45,26 @@ class Option:
         """The environment variable."""
         return f"FAIRLEAD_{self.name.upper()}"
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str, source: str | None = None) -> Any:
         """Read a value from text.
+
+        Args:
+            text: what was given.
+            source: where it was given, for messages; the flag by default.
 
         Raises:
             ConfigurationError: it has another type, is negative, or is not one of the choices.
         """
+        source = source or self.flags[0]
         try:
             value = _parse(type(self.default), text)
         except ValueError as error:
             wanted = type(self.default).__name__
-            raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is not a value of type {wanted}.") from error
+            raise errors.ConfigurationError(f"{source}: {text!r} is not a value of type {wanted}.") from error
         if self.choices and value not in self.choices:
-            raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is not one of {', '.join(self.choices)}.")
+            raise errors.ConfigurationError(f"{source}: {text!r} is not one of {', '.join(self.choices)}.")
         if isinstance(value, int | float) and not 0 <= value < math.inf:
-            raise errors.ConfigurationError(f"{self.flags[0]}: {text!r} is negative, or no number at all.")
+            raise errors.ConfigurationError(f"{source}: {text!r} is negative, or no number at all.")
         return value
 
 
@@ -147,7 +152,9 @@ class ServerSettings:
         """
         environ = os.environ if environ is None else environ
         found = {
-            option.name: option.parse(environ[option.variable]) for option in options() if option.variable in environ
+            option.name: option.parse(environ[option.variable], option.variable)
+            for option in options()
+            if option.variable in environ
         }
         return cls(**(found | given))
 

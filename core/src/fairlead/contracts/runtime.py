@@ -276,7 +276,10 @@ class _LoadedModel(abc.ABC):
         return sampling.from_metadata(self.metadata)
 
     def unload(self) -> None:  # noqa: B027  # a default that does nothing is what most models want
-        """Release what the model holds outside Python's memory; called after the last answer, harmless when repeated."""
+        """Release what the model holds outside Python's memory.
+
+        Called after the last answer; harmless when repeated.
+        """
 
 
 class Model(_LoadedModel):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import sys
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["Connection"]
+
+_RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Connection(HttpToolsProtocol):
@@ -179,6 +183,8 @@ class Connection(HttpToolsProtocol):
         if waiting < waited:
             self._watch(waiting)
         else:
+            # Reset: the kernel, too, is to drop what it still has for this client.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
 
     def _stop_stall(self) -> None:

@@ -118,6 +118,7 @@ def _config(engine: Engine) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=settings.timeout_keep_alive,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
     )

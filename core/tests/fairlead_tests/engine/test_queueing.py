@@ -262,3 +262,18 @@ def test_waiting_and_batch_sizes_are_recorded() -> None:
     assert metrics.registry.get_sample_value("fairlead_batch_rows_count", label) == 1
     assert metrics.registry.get_sample_value("fairlead_queue_seconds_count", label) == 3
     assert metrics.registry.get_sample_value("request_predict_seconds_count", label) == 1
+
+
+def test_the_rows_of_a_call_are_recorded_whether_or_not_they_could_be_joined() -> None:
+    metrics = Metrics()
+
+    async def main() -> None:
+        setup = Setup()
+        setup.queue = ModelQueue(
+            "m", setup.thread, metrics.of("m"), max_waiting=10, max_rows=64, delay=0.0, timeout=30.0
+        )
+        await setup.ask(rows(1, 2, 3), joinable=False)
+        setup.thread.close()
+
+    asyncio.run(main())
+    assert metrics.registry.get_sample_value("fairlead_batch_rows_sum", {"model_name": "m"}) == 3

@@ -16,13 +16,13 @@ from fairlead.testing import running_server
 from fairlead_tests.models import ECHO, write
 
 HEADERS = """
-    from fairlead import CustomModel, InferRequest, InferResponse
+    from typing import Any
+    from fairlead import CustomModel, InferResponse
 
     class Headers(CustomModel):
-        def predict(self, request: InferRequest) -> InferResponse:
-            headers = dict(request.payload["headers"])
-            return InferResponse(model_name="", payload=b"raw" if request.payload.get("raw") else {}, headers=headers)
-""".replace("InferRequest) ->", "dict, request: InferRequest) ->").replace("self, request: dict", "self, body: dict")
+        def predict(self, body: dict[str, Any]) -> InferResponse:
+            return InferResponse(model_name="", payload=b"raw" if body["raw"] else {}, headers=body["headers"])
+"""
 RAISES = """
     import asyncio
     from fairlead import CustomModel, InferRequest, InferResponse

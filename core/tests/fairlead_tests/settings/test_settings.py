@@ -71,14 +71,14 @@ def test_the_environment_is_read_and_what_is_given_wins() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "text"),
     [
-        ("FAIRLEAD_HTTP_PORT", "many", "--http-port: 'many' is not a value of type int"),
-        ("FAIRLEAD_HTTP_PORT", "-1", "--http-port: '-1' is negative"),
-        ("FAIRLEAD_ACCESS_LOG", "perhaps", "--access-log: 'perhaps' is not a value of type bool"),
-        ("FAIRLEAD_LOG_FORMAT", "xml", "--log-format: 'xml' is not one of auto, text, json"),
+        ("FAIRLEAD_HTTP_PORT", "many", "FAIRLEAD_HTTP_PORT: 'many' is not a value of type int"),
+        ("FAIRLEAD_HTTP_PORT", "-1", "FAIRLEAD_HTTP_PORT: '-1' is negative"),
+        ("FAIRLEAD_ACCESS_LOG", "perhaps", "FAIRLEAD_ACCESS_LOG: 'perhaps' is not a value of type bool"),
+        ("FAIRLEAD_LOG_FORMAT", "xml", "FAIRLEAD_LOG_FORMAT: 'xml' is not one of auto, text, json"),
         ("FAIRLEAD_UNPICKLING", "sha256:12", "is not an unpickling policy"),
         ("FAIRLEAD_MAX_BATCH_SIZE", "0", "--max-batch-size: at least 1"),
         ("FAIRLEAD_MAX_QUEUE_SIZE", "0", "--max-queue-size: at least 1"),
-        ("FAIRLEAD_REQUEST_TIMEOUT", "nan", "--request-timeout: 'nan'"),
+        ("FAIRLEAD_REQUEST_TIMEOUT", "nan", "FAIRLEAD_REQUEST_TIMEOUT: 'nan'"),
         ("FAIRLEAD_HTTP_PORT", "65536", "--http-port: "),
     ],
 )
