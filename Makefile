@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/*/pyproject.toml))
 STAMP := $(VENV)/.installed
-SOURCES := core/src core/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests
+SOURCES := core/src core/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests benchmarks
 PIP_CONFIG = $(shell $(PYTHON) -m pip config get global.$(1) 2>/dev/null)
 export UV_PYTHON_DOWNLOADS := never
 # uv does not read pip's configuration: what pip is told to use, uv is told here.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it ships no type information
+import yaml
 
 from architecture import workspace
 from e2e import pages, tables

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,6 +28,19 @@ class Gated(CustomModel):
             calls.write("called\\n")
         if (self.artifact / "gate").exists():
             (self.artifact / "gate").read_text()  # a named pipe: waits until the test writes to it
+        return x
+"""
+MIXED = """
+import numpy as np
+from fairlead import CustomModel
+
+class Mixed(CustomModel):
+    async def predict(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def postprocess(self, x: np.ndarray) -> np.ndarray:
+        (self.artifact / "calls").touch()
+        (self.artifact / "gate").read_text()  # a named pipe that nobody writes to
         return x
 """
 BODY = {"instances": [[1, 2]]}
@@ -138,12 +154,26 @@ def test_a_model_that_hangs_does_not_keep_a_server_past_its_drain_timeout(model:
 
 def test_a_plain_hook_that_hangs_beside_an_async_one_does_not_keep_the_server(tmp_path: Path) -> None:
     path = tmp_path / "gated.py"
-    path.write_text(MODEL.replace("np.ndarray:\n", "np.ndarray:\n        return x\n", 1).replace("def", "async def", 1))
-    with path.open("a") as file:
-        file.write("    def postprocess(self, x):" + MODEL.partition("-> np.ndarray:")[2])
+    path.write_text(MIXED)
     os.mkfifo(path.with_name("gate"))
     with served(path, ["--drain-timeout", "1"]) as server, ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, server)
         wait_for(path.with_name("calls").exists)
         assert server.end(signal.SIGTERM) in (0, 1)
         assert was_cut_off(asked)
+
+
+def test_a_download_that_stalls_does_not_keep_the_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as source:
+        uri = f"http://127.0.0.1:{source.getsockname()[1]}/model.joblib"
+        command = [sys.executable, "-m", "fairlead.cli.main", "serve", "--http-port", "0", uri]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                connection, _ = source.accept()
+                with connection:
+                    connection.recv(1024)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+                    process.send_signal(signal.SIGTERM)
+                    assert process.wait(20) == 0
+            finally:
+                process.kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import os
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Fetch", "Lifecycle"]
 
 Fetch: TypeAlias = "Callable[[str], Artifact]"
-"""Brings an artefact onto this machine; called in a thread."""
+"""Brings an artefact onto this machine; called in the thread of the model."""
 
 _log = logging.getLogger("fairlead.models")
 
@@ -89,7 +88,8 @@ class Lifecycle:
             _log.info("model %s is unloaded", entry.name, extra={"model": entry.name})
 
     async def _loaded(self, source: ModelSource, thread: ModelThread) -> tuple[AnyModel, Sequence[str]]:
-        artifact = await asyncio.to_thread(self._fetch, source.uri)
+        # In the model's own thread, a daemon: a download that stalls must not keep the process alive.
+        artifact = await thread.run(lambda: self._fetch(source.uri))
         choice = selection.choose(artifact, self._plugins.runtimes(), source.model_format)
         _log.info(
             "model %s: runtime %s, %s", source.name, choice.spec.name, choice.reason, extra={"model": source.name}

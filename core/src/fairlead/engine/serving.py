@@ -53,6 +53,7 @@ class Serving:
         self._max_waiting = settings.max_queue_size
         self._joinable = self.metadata.supports(Capability.BATCHING)
         self._in_flight = 0
+        self._finished = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._queue = ModelQueue(
@@ -75,6 +76,7 @@ class Serving:
 
         Raises:
             InvalidInput: the request is wrong.
+            ModelNotReady: it was unloaded, or replaced, since it was looked up.
             Overloaded: the queue is full.
             DeadlineExceeded: there was no answer in time.
             InferenceFailed: the model raised, or its answer is none.
@@ -103,6 +105,7 @@ class Serving:
         """
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), patience)
+        self._finished = True
         if self._in_flight:
             _log.warning("model %s is unloaded with %d requests in flight", self.name, self._in_flight)
         unloaded = self._thread.run(functools.partial(unload, self.name, self.model))
@@ -117,16 +120,18 @@ class Serving:
         joinable: bool,
         timing: Histogram,
     ) -> InferResponse:
+        self._check_open()
         future = self._queue.submit(call, request, joinable=joinable, timing=timing)
         self._enter()
         try:
-            return self._finished(await future, request)
+            return self._completed(await future, request)
         finally:
             self._leave()
 
     async def _ask_async(
         self, call: Callable[[InferRequest], Awaitable[InferResponse]], request: InferRequest, timing: Histogram
     ) -> InferResponse:
+        self._check_open()
         if self._in_flight >= self._max_waiting:
             raise errors.Overloaded(
                 f"Model with name {self.name} is overloaded: {self._in_flight} requests wait already. Try again later."
@@ -136,7 +141,7 @@ class Serving:
         deadline = asyncio.timeout(self._timeout or None)
         try:
             async with deadline:
-                return self._finished(await failure.contained(call(request)), request)
+                return self._completed(await failure.contained(call(request)), request)
         except Exception as error:
             if isinstance(error, TimeoutError) and deadline.expired():
                 raise errors.DeadlineExceeded(
@@ -149,7 +154,11 @@ class Serving:
             timing.observe(time.perf_counter() - started)
             self._leave()
 
-    def _finished(self, response: InferResponse, request: InferRequest) -> InferResponse:
+    def _check_open(self) -> None:
+        if self._finished:  # its thread has ended, and would never answer
+            raise errors.ModelNotReady(self.name)
+
+    def _completed(self, response: InferResponse, request: InferRequest) -> InferResponse:
         if not isinstance(response, InferResponse):
             raise errors.InferenceFailed(
                 f"Model with name {self.name} answered with {type(response).__name__}, not an InferResponse."

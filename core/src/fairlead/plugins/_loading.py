@@ -9,10 +9,12 @@ import contextlib
 import functools
 import importlib
 import inspect
+import itertools
 import traceback
-from collections.abc import Collection, Iterable, Iterator
+import typing
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from fairlead.plugins._info import PluginInfo
 
 __all__ = ["import_factory", "load_specs", "traceback_of"]
+
+_MAX_SPECS: Final = 1000
+"""Specs of one hook; a generator without end would fill the memory."""
 
 
 def load_specs(info: PluginInfo, siblings: Collection[str]) -> tuple[Any, ...]:
@@ -45,28 +50,8 @@ def load_specs(info: PluginInfo, siblings: Collection[str]) -> tuple[Any, ...]:
         manager.register(module, name=info.id)
         manager.check_pending()
     specs = list(_asked(subject, info, manager))
-    expected: type = import_object(info.kind.spec)
-    for spec in specs:
-        if not isinstance(spec, expected):
-            raise errors.PluginBroken(
-                f"{subject} its hook {info.kind.hook} returns {_shown(spec)} where a {expected.__name__} belongs."
-            )
-    strangers = sorted({repr(spec.name) for spec in specs if spec.name not in siblings})
-    if strangers:
-        raise errors.PluginBroken(
-            f"{subject} its hook {info.kind.hook} describes {', '.join(strangers)}, "
-            "and no entry point of the module has that name.",
-            remedy="Give the spec the name of the entry point.",
-        )
-    own = tuple(spec for spec in specs if spec.name == info.name)
-    if len(own) != 1:
-        times = "nothing of that name" if not own else f"it {len(own)} times"
-        raise errors.PluginBroken(
-            f"{subject} its module {info.module} describes {times}.",
-            remedy=f"The module needs a hook {info.kind.hook}, marked with fairlead.hookimpl, "
-            f"that returns a list with one {expected.__name__} named {info.name!r}.",
-        )
-    return own
+    with _broken_if_raising(f"{subject} what its hook {info.kind.hook} returns", info):
+        return (_judged(subject, info, specs, siblings),)
 
 
 def import_factory(info: PluginInfo, factory: str) -> type:
@@ -101,6 +86,55 @@ def import_object(path: str) -> Any:
     return functools.reduce(getattr, name.split("."), importlib.import_module(module))
 
 
+def _judged(subject: str, info: PluginInfo, specs: Sequence[Any], siblings: Collection[str]) -> Any:
+    """The one spec of the plugin's name, once all are what the contract asks for."""
+    expected: type = import_object(info.kind.spec)
+    # Settings are of every kind, and are defined beside the runtime's spec.
+    hints = typing.get_type_hints(expected, localns=vars(importlib.import_module("fairlead.contracts.runtime")))
+    for spec in specs:
+        if not isinstance(spec, expected):
+            raise errors.PluginBroken(
+                f"{subject} its hook {info.kind.hook} returns {_shown(spec)} where a {expected.__name__} belongs."
+            )
+        for name, hint in hints.items():
+            if not _fits(value := getattr(spec, name), hint):
+                raise errors.PluginBroken(
+                    f"{subject} the {name} of its {expected.__name__} is {_shown(value)}, and not {_named(hint)}."
+                )
+    strangers = sorted({repr(spec.name) for spec in specs if spec.name not in siblings})
+    if strangers:
+        raise errors.PluginBroken(
+            f"{subject} its hook {info.kind.hook} describes {', '.join(strangers)}, "
+            "and no entry point of the module has that name.",
+            remedy="Give the spec the name of the entry point.",
+        )
+    own = [spec for spec in specs if spec.name == info.name]
+    if len(own) != 1:
+        times = "nothing of that name" if not own else f"it {len(own)} times"
+        raise errors.PluginBroken(
+            f"{subject} its module {info.module} describes {times}.",
+            remedy=f"The module needs a hook {info.kind.hook}, marked with fairlead.hookimpl, "
+            f"that returns a list with one {expected.__name__} named {info.name!r}.",
+        )
+    return own[0]
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value is of a field's type; a list does for a tuple, and a text does not."""
+    if typing.get_origin(hint) in (tuple, frozenset):
+        each_of = typing.get_args(hint)[0]
+        return (
+            isinstance(value, Collection)
+            and not isinstance(value, str)
+            and all(isinstance(each, each_of) for each in value)
+        )
+    return isinstance(value, hint)
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("fairlead.contracts.", "")
+
+
 def _asked(subject: str, info: PluginInfo, manager: pluggy.PluginManager) -> Iterable[Any]:
     """What the plugin's hook returns, as one flat sequence."""
     caller = getattr(manager.hook, info.kind.hook)
@@ -121,7 +155,10 @@ def _asked(subject: str, info: PluginInfo, manager: pluggy.PluginManager) -> Ite
                 f"{subject} its hook {info.kind.hook} returns {_shown(result)}, and not a list of specs."
             )
         with _broken_if_raising(f"{subject} its hook {info.kind.hook}", info):
-            yield from list(result)
+            specs = list(itertools.islice(result, _MAX_SPECS + 1))
+        if len(specs) > _MAX_SPECS:
+            raise errors.PluginBroken(f"{subject} its hook {info.kind.hook} returns more than {_MAX_SPECS} specs.")
+        yield from specs
 
 
 def _shown(value: object) -> str:
@@ -134,16 +171,24 @@ def _broken_if_raising(subject: str, info: PluginInfo) -> Iterator[None]:
     """Turn whatever a plugin raises into `PluginBroken` with the file and the line that raised."""
     try:
         yield
-    except (KeyboardInterrupt, GeneratorExit):
+    except (KeyboardInterrupt, GeneratorExit, errors.PluginBroken):
         raise
     except BaseException as raised:  # a plugin that calls sys.exit() at import must not end the server
         remedy = "`fairlead plugins doctor` shows the whole traceback."
         missing = raised.name if isinstance(raised, ModuleNotFoundError) else None
         if missing and missing.partition(".")[0] != info.module.partition(".")[0]:
             remedy = f"It needs the module {missing}, which is not installed. Try: pip install {info.distribution}"
-        text = raised.msg if isinstance(raised, SyntaxError) else str(raised)  # its str() has the place as well
-        said = f"{type(raised).__name__}: {text}".rstrip(": ")
+        said = f"{type(raised).__name__}: {_text_of(raised)}".rstrip(": ")
         raise errors.PluginBroken(f"{subject} raises {said} ({_place(raised)}).", remedy=remedy) from raised
+
+
+def _text_of(raised: BaseException) -> str:
+    if isinstance(raised, SyntaxError):
+        return raised.msg  # its text has the place as well
+    try:
+        return str(raised)
+    except Exception:  # noqa: BLE001  # the text is a plugin's code as well
+        return "its text cannot be made"
 
 
 def _place(raised: BaseException) -> str:

@@ -115,6 +115,8 @@ class Inference:
             len(body) > _LONG_BODY, functools.partial(_decode, kind, serving, body, headers)
         )
         serving.metrics.preprocess.observe(time.perf_counter() - started)
+        # While the body came, the model may have been loaded anew, or unloaded.
+        serving = self._engine.serving(serving.name)
         ask = serving.explain if kind == self.EXPLAIN else serving.infer
         response = await _unless_gone(ask(request), receive)
         started = time.perf_counter()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http.client
+import json
 import os
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +17,7 @@ import httpx
 import pytest
 
 from fairlead import errors
+from fairlead.contracts.tensors import InferRequest
 from fairlead.engine.repository import Repository
 from fairlead.testing import RunningServer, running_server
 from fairlead_tests.models import DOUBLER, GATED, write
@@ -216,6 +222,47 @@ def test_a_reload_answers_what_is_in_flight_with_the_old_model(tmp_path: Path, b
         gate.open()
         assert asked.result(30).json() == {"predictions": [[1, 2]]}
         assert reload.result(30).status_code == 200
+
+
+@contextlib.contextmanager
+def half_sent(running: RunningServer, name: str) -> Iterator[Callable[[], tuple[int, object]]]:
+    """A request of which the server has half of the body; the value sends the other half and returns the answer."""
+    body = json.dumps(BODY).encode()
+    head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2])), timeout=30) as connection:
+
+        def rest() -> tuple[int, object]:
+            connection.sendall(body[5:])
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            return response.status, json.loads(response.read())
+
+        connection.sendall(head.encode() + body[:5])
+        # A connection of its own, answered after this one was read.
+        assert running.client.get("/v2/health/live").status_code == 200
+        yield rest
+
+
+def test_a_request_whose_model_is_loaded_anew_while_it_is_sent_is_answered_by_the_new_one(
+    server: RunningServer, folder: Path
+) -> None:
+    with half_sent(server, "doubler") as rest:
+        write(folder / "doubler", DOUBLER.replace("x * 2", "x * 3"))
+        assert server.client.post("/v2/repository/models/doubler/load").status_code == 200
+        assert rest() == (200, {"predictions": [[3, 6]]})
+
+
+def test_a_request_whose_model_is_unloaded_while_it_is_sent_is_told_so(server: RunningServer) -> None:
+    with half_sent(server, "doubler") as rest:
+        assert server.client.post("/v2/repository/models/doubler/unload").status_code == 200
+        assert rest()[0] == 503
+
+
+def test_a_model_that_was_unloaded_since_it_was_looked_up_refuses(server: RunningServer) -> None:
+    serving = server.engine.serving("doubler")
+    assert server.client.post("/v2/repository/models/doubler/unload").status_code == 200
+    with pytest.raises(errors.ModelNotReady):
+        asyncio.run(serving.infer(InferRequest(model_name="doubler")))
 
 
 def test_the_queue_is_bounded_and_the_deadline_is_kept(tmp_path: Path, background: ThreadPoolExecutor) -> None:

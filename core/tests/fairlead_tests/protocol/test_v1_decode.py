@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -261,6 +262,27 @@ def test_a_table_of_nearly_only_missing_values_is_refused_before_it_is_made(valu
     with pytest.raises(errors.InvalidInput, match="25000000 cells of which only 5000 have a value"):
         instances(*values)
     assert time.process_time() - began < 1
+
+
+def test_records_of_several_rows_and_of_one_are_one_table() -> None:
+    records: list[Any] = [{"a": [1, 2]}, {"a": 3, "b": 4}, {"b": {"0": 5, "1": 6}}, {"a": []}, {}]
+    nothing = pytest.approx(float("nan"), nan_ok=True)
+    assert columns(*records) == {
+        "a": [1, 2, 3, nothing, nothing, nothing],
+        "b": [nothing, nothing, 4, 5, 6, nothing],
+    }
+
+
+def test_a_record_of_a_million_values_takes_little_more_memory_than_they_do() -> None:
+    content = b'{"instances":[{"a":[' + b"0," * 999_999 + b"0]}]}"
+    tracemalloc.start()
+    try:
+        request = decode(content)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert request.inputs[0].shape == (1_000_000,)
+    assert peak < 64 * 1_000_000
 
 
 def test_b64_values_are_binary_data() -> None:

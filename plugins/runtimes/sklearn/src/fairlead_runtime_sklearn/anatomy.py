@@ -15,6 +15,7 @@ __all__ = [
     "is_identity",
     "is_imputer",
     "is_pipeline",
+    "is_reader",
     "is_sklearn",
     "is_table_transformer",
     "is_unfitted",
@@ -51,6 +52,16 @@ def is_vectorizer(estimator: Any) -> bool:
     from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 
     return isinstance(estimator, (CountVectorizer, HashingVectorizer)) and estimator.input == "content"
+
+
+def is_reader(estimator: Any) -> bool:
+    """Whether it takes what no request holds: dictionaries, or the names of files, which it opens."""
+    from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+
+    if isinstance(estimator, (CountVectorizer, HashingVectorizer)):
+        return bool(estimator.input != "content")
+    return isinstance(estimator, (DictVectorizer, FeatureHasher))
 
 
 def is_imputer(estimator: Any) -> bool:
@@ -142,6 +153,8 @@ def first_parts(estimator: Any) -> list[Any]:
 
 def _inner(estimator: Any) -> list[Any]:
     """The estimators of an ensemble, a search, or another estimator made of estimators."""
+    if type(estimator).__name__ == "FrozenEstimator" and is_sklearn(estimator):  # since scikit-learn 1.6
+        return [estimator.estimator]
     candidates = [getattr(estimator, name, None) for name in _INNER]
     for name in _INNER_LISTS:
         listed = getattr(estimator, name, None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from fairlead import Datatype
+from fairlead import Datatype, errors
 from fairlead_runtime_sklearn import anatomy
 
 __all__ = ["Certainty", "Feature", "Kind", "Signature", "read"]
@@ -101,8 +101,18 @@ _UNKNOWN = dataclasses.replace(_NUMBER, certainty=Certainty.UNKNOWN)
 
 
 def read(estimator: Any) -> Signature:
-    """Find out what a fitted estimator takes."""
-    vectorizer = _vectorizer(estimator)
+    """Find out what a fitted estimator takes.
+
+    Raises:
+        ModelLoadError: it takes what no request holds.
+    """
+    if (reader := _first(estimator, anatomy.is_reader)) is not None:
+        raise errors.ModelLoadError(
+            f"The model begins with a {type(reader).__name__} that takes dictionaries or the names of files, "
+            "and requests hold arrays, tables and text.",
+            remedy="Fit it on a table or on the texts themselves, and save it again.",
+        )
+    vectorizer = _first(estimator, anatomy.is_vectorizer)
     if vectorizer is not None:
         return Signature(kind=Kind.TEXT, word=_word(vectorizer))
     fitted_names = getattr(estimator, "feature_names_in_", None)
@@ -124,14 +134,14 @@ def read(estimator: Any) -> Signature:
 # -- text -----------------------------------------------------------------------------------------------
 
 
-def _vectorizer(estimator: Any) -> Any:
-    """The text vectorizer that sees the input first; None when none does."""
-    if anatomy.is_vectorizer(estimator):
+def _first(estimator: Any, is_kind: Callable[[Any], bool]) -> Any:
+    """The part of a kind that sees the whole input first; None when none does."""
+    if is_kind(estimator):
         return estimator
     if anatomy.is_table_transformer(estimator):
         return None
     for part in anatomy.first_parts(estimator):
-        if (found := _vectorizer(part)) is not None:
+        if (found := _first(part, is_kind)) is not None:
             return found
     return None
 

@@ -40,7 +40,7 @@ class SklearnModel(Model):
 
     Raises:
         ModelLoadError: the object has none of the methods that can be served, or not the one that is asked for, or
-            its table needs pandas, which is not installed.
+            takes what no request holds, or its table needs pandas, which is not installed.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class SklearnModel(Model):
         self._signature = features.read(estimator)
         takes_matrix = self._signature.kind is Kind.MATRIX and anatomy.forget_names(estimator)
         self._reader = inputs.InputReader(self._signature, framed=self._signature.named and not takes_matrix)
+        self._answers = False
         self._metadata = ModelMetadata(
             platform="sklearn",
             inputs=_input_specs(self._signature),
@@ -102,6 +103,10 @@ class SklearnModel(Model):
             raise  # it is a ValueError as well, and no fault of the client's
         except ValueError as error:
             raise errors.InvalidInput(str(error)) from error
+        except (TypeError, IndexError) as error:
+            if not self._answers:
+                raise  # not even to a sample: the fault may be the model's own
+            raise errors.InvalidInput(f"{type(error).__name__}: {error}") from error
         return InferResponse(model_name=request.model_name, outputs=outputs.tensors(result), id=request.id)
 
     def _method_of(self, request: InferRequest) -> str:
@@ -127,6 +132,7 @@ class SklearnModel(Model):
                 found = self.predict(request).outputs
             except Exception:  # noqa: BLE001  # the engine asks the same sample before Ready, and reports what it raises
                 return ()
+            self._answers = True
             return tuple(TensorSpec(tensor.name, tensor.datatype, (-1, *tensor.shape[1:])) for tensor in found)
         return ()
 

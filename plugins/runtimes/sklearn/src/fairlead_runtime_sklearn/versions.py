@@ -63,7 +63,7 @@ def recorded(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return _scan(_opened(file))
-    except (OSError, EOFError, KeyError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
         return None  # it is damaged, and the error of the load says so
 
 

@@ -11,6 +11,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -74,6 +75,12 @@ def inputs_of(model: SklearnModel) -> list[tuple[str, Datatype, tuple[int, ...]]
             TABLE,
         ),
         (CalibratedClassifierCV(make_pipeline(columns(), SVC()), cv=2).fit(PEOPLE, LABELS), TABLE),
+        (
+            CalibratedClassifierCV(FrozenEstimator(make_pipeline(columns(), SVC()).fit(PEOPLE, LABELS)), cv=2).fit(
+                PEOPLE, LABELS
+            ),
+            TABLE,
+        ),
         (VotingClassifier([("a", make_pipeline(columns(), SVC()))]).fit(PEOPLE, LABELS), TABLE),
         (StackingClassifier([("a", make_pipeline(columns(), SVC()))], cv=2).fit(PEOPLE, LABELS), TABLE),
         (

@@ -14,8 +14,9 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import CategoricalNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from fairlead import Datatype, InferRequest, Tensor, errors
 from fairlead_runtime_sklearn.model import SklearnModel
@@ -101,6 +102,26 @@ def test_a_value_that_the_estimator_refuses_is_the_clients_fault(value: float) -
 def test_an_estimator_that_takes_missing_values_gets_them() -> None:
     model = SklearnModel(HistGradientBoostingClassifier(max_iter=2).fit(IRIS, SPECIES))
     assert predict(model, [[np.nan, 3.5, 1.4, 0.2]]) == [0]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "values"),
+    [
+        (CategoricalNB().fit([[0], [1], [2]], ["a", "b", "c"]), [[99]]),
+        (make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit([[1.0], [2.0]], [1, 2]), [["text"]]),
+    ],
+    ids=["IndexError", "TypeError"],
+)
+def test_a_value_that_breaks_the_estimator_is_the_clients_fault(estimator: Any, values: Any) -> None:
+    assert refused(SklearnModel(estimator), tensor("input-0", values))
+
+
+def test_an_estimator_that_breaks_on_a_sample_too_is_at_fault_itself() -> None:
+    estimator = StandardScaler().fit(IRIS)
+    estimator.scale_ = "damaged"
+    model = SklearnModel(estimator, method="transform")
+    with pytest.raises(TypeError):
+        ask(model, tensor("input-0", IRIS[:1]))
 
 
 def test_text_for_numbers_is_refused() -> None:

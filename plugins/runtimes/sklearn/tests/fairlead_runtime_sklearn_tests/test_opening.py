@@ -7,18 +7,22 @@ import pickle
 import sys
 import types
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import joblib
 import pytest
 import skops.io
+from sklearn.feature_extraction import DictVectorizer, FeatureHasher
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from fairlead import Artifact, LoadSettings, errors
+from fairlead_runtime_sklearn.model import SklearnModel
 from fairlead_runtime_sklearn.runtime import SklearnRuntime
 from fairlead_runtime_sklearn_tests import estimators
 from fairlead_runtime_sklearn_tests.estimators import load, predict, saved
@@ -152,6 +156,38 @@ def test_a_module_that_a_library_no_longer_has_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(b"\x80\x04cscipy.gone\nThing\n.")
     with pytest.raises(errors.ModelLoadError, match=r"module 'scipy.gone', which the installed scipy \d.* does not"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        DictVectorizer().fit([{"a": 1}]),
+        FeatureHasher(4),
+        CountVectorizer(input="filename", vocabulary=["root"]),
+        HashingVectorizer(input="file", n_features=4),
+    ],
+    ids=lambda first: type(first).__name__,
+)
+def test_what_takes_dictionaries_or_opens_files_is_refused_rather_than_asked(tmp_path: Path, first: Any) -> None:
+    """A client must not name the files that the server reads."""
+    held = make_pipeline(first, Ridge().fit([[1.0]], [1.0]))
+    with pytest.raises(errors.ModelLoadError, match=f"begins with a {type(first).__name__}"):
+        SklearnModel(held)
+    with pytest.raises(errors.ModelLoadError, match="the names of files"):
+        load(saved(tmp_path, first), method="transform")
+
+
+@pytest.mark.parametrize("name", ["model.skops", "model.pkl"])
+def test_a_zip_that_cannot_be_read_is_explained(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with zipfile.ZipFile(path, "w") as container:
+        container.writestr("schema.json", "{}")
+    content = bytearray(path.read_bytes())
+    for entry, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.find(entry) + flags] |= 1  # encrypted
+    path.write_bytes(content)
+    with pytest.raises(errors.ModelLoadError, match="does not load"):
         load(path)
 
 
