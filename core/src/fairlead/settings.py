@@ -105,6 +105,7 @@ class ServerSettings:
     max_header_bytes: int = _option(64 * 1024, "bytes that the request line and the headers may have")
     max_body_bytes: int = _option(64 * _MIB, "bytes that a request body may have, before and after decompression")
     request_timeout: float = _option(60.0, "seconds within which a request is answered, its wait in the queue included")
+    sample_timeout: float = _option(60.0, "seconds within which a model that loads must answer each sample; 0 for any")
     max_queue_size: int = _option(1024, "requests that may wait for a model; more are refused with 429")
     max_batch_size: int = _option(64, "rows that are joined to one call of a model; 1 turns batching off")
     max_batch_delay: float = _option(

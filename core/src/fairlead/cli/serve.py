@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import re
+import resource
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = _settings(args)
     logs.configure(settings.log_format, settings.log_level)
+    _allow_many_connections()
     assignment = Assignment.take(os.environ)
     if assignment is not None:
         try:
@@ -117,6 +120,13 @@ def run(args: argparse.Namespace) -> int:
         return workers.supervise(args.workers, settings)
     _serve(args, settings)
     return 0
+
+
+def _allow_many_connections() -> None:
+    """Open as many files as the system permits: every connection is one, and probes must find one free."""
+    with contextlib.suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _serve(args: argparse.Namespace, settings: ServerSettings) -> None:

@@ -292,6 +292,9 @@ class Model(_LoadedModel):
         With `Capability.BATCHING` the request may be several clients' rows joined along the first axis; every
         output must then have one row for each row of the input, in the same order.
 
+        What is returned is encoded later: an array that the model writes to again (a buffer that it keeps) must be
+        copied, or one client gets the answer of another.
+
         Raises:
             InvalidInput: the request is wrong; the client is told why.
         """

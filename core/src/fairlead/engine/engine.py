@@ -96,6 +96,7 @@ class Engine:
         try:
             await self._lifecycle.load(entry)
         except errors.FairleadError as error:
+            _log_failure(name, error)
             raise errors.ModelNotReady(name, f"Error type: {type(error).__name__} error msg: {error}") from error
 
     async def unload(self, name: str) -> None:
@@ -131,15 +132,17 @@ class Engine:
             ModelLoadError: there are models, and none of them is ready.
         """
         entries = [self._add(source) for source in sources]
-        failures: list[errors.FairleadError] = []
+        ready = 0
         for entry in entries:
             try:
                 await self._lifecycle.load(entry)
             except errors.FairleadError as error:
-                failures.append(error)
-        if failures and len(failures) == len(entries):
-            if len(failures) == 1:
-                raise failures[0]
+                if len(entries) == 1:
+                    raise
+                _log_failure(entry.name, error)
+            else:
+                ready += 1
+        if entries and not ready:
             names = ", ".join(entry.name for entry in entries)
             raise errors.ModelLoadError(f"None of the models is ready: {names}.", remedy="The log tells why.")
         if self.phase is Phase.STARTING:
@@ -159,3 +162,7 @@ class Engine:
         entry = ModelEntry(source, self.metrics.of(source.name))
         self.registry.add(entry)
         return entry
+
+
+def _log_failure(name: str, error: errors.FairleadError) -> None:
+    _log.error("model %s does not load: %s", name, error, extra={"model": name})

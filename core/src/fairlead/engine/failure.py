@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from fairlead import errors
 
-__all__ = ["contained", "failed", "text_of"]
+__all__ = ["contained", "failed", "text_of", "within"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,27 @@ async def contained(answer: Awaitable[T]) -> T:
         if task is None or task.cancelling():
             raise
         raise failed(error) from error
+
+
+async def within(seconds: float, answer: Awaitable[T], reason: str) -> T:
+    """Await a model no longer than this.
+
+    Args:
+        seconds: how long; 0 for any time.
+        answer: what to await.
+        reason: what to say when the time is up.
+
+    Raises:
+        DeadlineExceeded: the time is up.
+    """
+    deadline = asyncio.timeout(seconds or None)
+    try:
+        async with deadline:
+            return await answer
+    except TimeoutError:
+        if not deadline.expired():
+            raise  # the model's own
+        raise errors.DeadlineExceeded(reason) from None
 
 
 def text_of(error: BaseException) -> str:

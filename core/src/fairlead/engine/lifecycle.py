@@ -66,7 +66,6 @@ class Lifecycle:
                 raised = _as_load_error(entry.name, error)
                 state = ModelState.READY if entry.serving else ModelState.UNAVAILABLE
                 entry.become(state, str(raised))
-                _log.error("model %s does not load: %s", entry.name, raised, extra={"model": entry.name})
                 raise raised from error
             before = entry.serving
             entry.serving = Serving(entry.name, model, thread, entry.metrics, self._settings)
@@ -105,12 +104,11 @@ class Lifecycle:
             raise errors.ModelLoadError(f"Runtime {choice.spec.name} returned {type(model).__name__}, not a model.")
         skews = skew.find(model.saved_with)
         try:
-            warnings = await self._answer_samples(source.name, model, thread, skews)
+            notes = await self._answer_samples(source.name, model, thread, skews)
         except BaseException:
             thread.submit(lambda: unload(source.name, model))
             raise
-        notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
-        return model, [*model.notes, *notes, *warnings]
+        return model, [*model.notes, *notes]
 
     async def _answer_samples(
         self, name: str, model: AnyModel, thread: ModelThread, skews: Sequence[skew.Skew]
@@ -125,8 +123,9 @@ class Lifecycle:
         """
         samples = await thread.run(model.samples)
         if not samples:
-            return ["No sample could be made from its metadata, so that Ready means only that it has loaded."]
-        notes = []
+            untried = "No sample could be made from its metadata, so that Ready means only that it has loaded."
+            return [*(f"Version skew: {each}." for each in skews), untried]
+        notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
         for sample in samples:
             request = dataclasses.replace(sample, model_name=name)
             try:
@@ -146,9 +145,11 @@ class Lifecycle:
 
     async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest) -> None:
         if isinstance(model, AsyncModel):
-            await failure.contained(model.predict(request))
+            answered = failure.contained(model.predict(request))
         else:
-            await thread.run(lambda: model.predict(request))
+            answered = thread.run(lambda: model.predict(request))
+        seconds = self._settings.sample_timeout
+        await failure.within(seconds, answered, f"no answer within {seconds:g} seconds")
 
 
 def complete(

@@ -138,17 +138,13 @@ class Serving:
             )
         self._enter()
         started = time.perf_counter()
-        deadline = asyncio.timeout(self._timeout or None)
+        late = f"Model with name {self.name} did not answer within {self._timeout:g} seconds."
         try:
-            async with deadline:
-                return self._completed(await failure.contained(call(request)), request)
+            response = await failure.within(self._timeout, failure.contained(call(request)), late)
+            return self._completed(response, request)
+        except errors.FairleadError:
+            raise
         except Exception as error:
-            if isinstance(error, TimeoutError) and deadline.expired():
-                raise errors.DeadlineExceeded(
-                    f"Model with name {self.name} did not answer within {self._timeout:g} seconds."
-                ) from None
-            if isinstance(error, errors.FairleadError):
-                raise
             raise failure.failed(error) from error
         finally:
             timing.observe(time.perf_counter() - started)

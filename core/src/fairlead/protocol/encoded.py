@@ -21,8 +21,3 @@ class Encoded:
     chunks: tuple[bytes | memoryview, ...]
     content_type: str | None
     headers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def size(self) -> int:
-        """The length of the body in bytes."""
-        return sum(len(chunk) for chunk in self.chunks)

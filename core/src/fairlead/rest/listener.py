@@ -31,7 +31,6 @@ def listen(host: str, port: int) -> socket.socket:
             remedy="Choose another port with --http-port; 0 lets the system choose.",
         ) from error
     sock.listen(2048)
-    sock.set_inheritable(True)
     return sock
 
 

@@ -32,6 +32,11 @@ def said(load: Load, path: Path, **options: str) -> object:
     return ask(load(path, **options), inputs=tensors(x=[1])).payload
 
 
+def model_modules() -> set[str]:
+    """The modules of models that are loaded, those that other tests left hanging among them."""
+    return {name for name in sys.modules if name.startswith("fairlead_model")}
+
+
 def test_the_plugin_is_found_by_its_entry_point_and_makes_the_runtime() -> None:
     plugins = Plugins.discover()
     spec = plugins.runtimes()["python"]
@@ -134,10 +139,11 @@ def test_a_file_that_raises_is_named_with_the_line_and_the_exception(
     write: Write, load: Load, source: str, reason: str
 ) -> None:
     path = write(source, "my-model.py")
+    before = model_modules()
     with pytest.raises(errors.ModelLoadError, match=reason.replace("{path}", re.escape(str(path)))) as caught:
         load(path)
     assert "my-model.py cannot be imported" in str(caught.value)
-    assert not [name for name in sys.modules if name.startswith("fairlead_model")]
+    assert model_modules() == before
 
 
 @pytest.mark.parametrize("hook", ["def __init__(self)", "def load(self)", "async def load(self)"])
@@ -256,11 +262,12 @@ def test_unloading_runs_the_hook_and_forgets_the_modules(write: Write, tmp_path:
         def predict(self, x: np.ndarray): return x
         def unload(self) -> None: (self.artifact / "unloaded").touch()
     """)
+    before = model_modules()
     model = PythonRuntime().load(Artifact(path=path, uri="x"), LoadSettings(model_name="m"))
-    assert [name for name in sys.modules if name.startswith("fairlead_model")]
+    assert model_modules() > before
     model.unload()
     assert (tmp_path / "unloaded").exists()
-    assert not [name for name in sys.modules if name.startswith("fairlead_model")]
+    assert model_modules() == before
 
 
 UNPICKLES = """

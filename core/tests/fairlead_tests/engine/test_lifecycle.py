@@ -98,6 +98,16 @@ def test_a_model_that_does_not_answer_its_sample_is_unloaded(tmp_path: Path) -> 
     eventually((tmp_path / "unloaded").exists)
 
 
+def test_a_model_that_hangs_on_its_sample_is_not_ready_and_does_not_hang_the_server(folder: Path) -> None:
+    source = DOUBLER.replace("return x * 2", "import threading; threading.Event().wait()")
+    models = {"hangs": write(folder / "hangs", source), "doubler": folder / "doubler"}
+    with running_server(models, sample_timeout=0.2) as running:
+        state, reason = index(running)["hangs"]
+        assert state == "UNAVAILABLE"
+        assert "no answer within 0.2 seconds" in reason
+        assert running.client.post("/v1/models/doubler:predict", json=BODY).status_code == 200
+
+
 def test_a_model_that_refuses_the_made_up_sample_is_ready_and_says_so(tmp_path: Path) -> None:
     source = DOUBLER.replace(
         "return x * 2", "from fairlead.errors import InvalidInput; raise InvalidInput('zeros are not taken')"

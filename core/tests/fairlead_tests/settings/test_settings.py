@@ -24,6 +24,7 @@ def test_the_promised_defaults() -> None:
         "max_header_bytes": 65536,
         "max_body_bytes": 67108864,
         "request_timeout": 60.0,
+        "sample_timeout": 60.0,
         "max_queue_size": 1024,
         "max_batch_size": 64,
         "max_batch_delay": 0.0,
