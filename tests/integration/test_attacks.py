@@ -90,7 +90,7 @@ def v2(**changes: object) -> bytes:
 def post(server: ServerProcess, body: bytes, path: str = INFER, **headers: str) -> tuple[int, str]:
     named = {key.replace("_", "-"): value for key, value in headers.items()}
     response = server.client.post(path, content=body, headers={"content-type": "application/json", **named})
-    return response.status_code, response.json().get("error") or ""
+    return response.status_code, response.json().get("error", "")
 
 
 # -- how much, and how fast -----------------------------------------------------------------------------
@@ -209,6 +209,12 @@ def test_hostile_json_is_refused(server: ServerProcess, path: str, body: bytes) 
     status, error = post(server, body, path)
     assert status in (400, 413, 422)
     assert error
+
+
+def test_of_repeated_keys_the_last_counts(server: ServerProcess) -> None:
+    valid = v2()[1:-1]
+    assert post(server, b"{" + valid + b',"inputs":[]}')[0] in (400, 422)
+    assert post(server, b'{"inputs":[],' + valid + b"}")[0] == 200
 
 
 def test_a_million_keys_are_read_and_refused(server: ServerProcess) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 import fastapi
@@ -80,7 +81,8 @@ class Application(fastapi.FastAPI):
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], (requestid.HEADER, request_id)]
+                headers = [_without_host(key, value) for key, value in message["headers"]]
+                message["headers"] = [*headers, (requestid.HEADER, request_id)]
                 if self._engine.draining:
                     message["headers"].append(responseheaders.CLOSE)
             await send(message)
@@ -101,6 +103,13 @@ class Application(fastapi.FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = openapi.complete(super().openapi())
         return self.openapi_schema
+
+
+def _without_host(key: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A redirect to a path of this server: the router makes an address of it with whatever Host the client sent."""
+    if key != b"location":
+        return key, value
+    return key, urllib.parse.urlsplit(value)._replace(scheme=b"", netloc=b"").geturl()
 
 
 def _error_response(error: BaseException) -> Response:

@@ -106,8 +106,9 @@ def test_errors_have_the_status_and_the_text_that_kserve_gives(
         assert response.json() == body
 
 
-def test_a_trailing_slash_is_redirected(client: httpx.Client) -> None:
-    assert client.get("/v2/").status_code == 307
+def test_a_trailing_slash_is_redirected_on_this_server_whatever_host_the_client_names(client: httpx.Client) -> None:
+    response = client.get("/v2/?a=b", headers={"host": "elsewhere.example"})
+    assert (response.status_code, response.headers["location"]) == (307, "/v2?a=b")
 
 
 def test_a_schema_mistake_is_told_to_clients_of_kserve_and_of_triton(client: httpx.Client) -> None:
