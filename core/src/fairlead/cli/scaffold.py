@@ -49,6 +49,9 @@ def write(kind: Kind, name: str, directory: Path) -> Path:
     }
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.ConfigurationError(f"{directory} cannot be made: {error.strerror}.") from error
+    try:
         target.mkdir()
     except FileExistsError as error:
         raise errors.ConfigurationError(

@@ -12,7 +12,7 @@ import inspect
 import itertools
 import traceback
 import typing
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,8 +50,7 @@ def load_specs(info: PluginInfo, siblings: Collection[str]) -> tuple[Any, ...]:
         manager.register(module, name=info.id)
         manager.check_pending()
     specs = list(_asked(subject, info, manager))
-    with _broken_if_raising(f"{subject} what its hook {info.kind.hook} returns", info):
-        return (_judged(subject, info, specs, siblings),)
+    return (_judged(subject, info, specs, siblings),)
 
 
 def import_factory(info: PluginInfo, factory: str) -> type:
@@ -162,8 +161,15 @@ def _asked(subject: str, info: PluginInfo, manager: pluggy.PluginManager) -> Ite
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = _text_of(value, repr)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _text_of(value: object, make: Callable[[object], str]) -> str:
+    try:
+        return make(value)
+    except (Exception, SystemExit):  # noqa: BLE001  # making a text of a plugin's object runs the plugin's code
+        return "of which no text can be made"
 
 
 @contextlib.contextmanager
@@ -171,24 +177,17 @@ def _broken_if_raising(subject: str, info: PluginInfo) -> Iterator[None]:
     """Turn whatever a plugin raises into `PluginBroken` with the file and the line that raised."""
     try:
         yield
-    except (KeyboardInterrupt, GeneratorExit, errors.PluginBroken):
+    except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as raised:  # a plugin that calls sys.exit() at import must not end the server
         remedy = "`fairlead plugins doctor` shows the whole traceback."
         missing = raised.name if isinstance(raised, ModuleNotFoundError) else None
         if missing and missing.partition(".")[0] != info.module.partition(".")[0]:
             remedy = f"It needs the module {missing}, which is not installed. Try: pip install {info.distribution}"
-        said = f"{type(raised).__name__}: {_text_of(raised)}".rstrip(": ")
+        # The text of a SyntaxError has the place as well.
+        text = raised.msg if isinstance(raised, SyntaxError) else _text_of(raised, str)
+        said = f"{type(raised).__name__}: {text}".rstrip(": ")
         raise errors.PluginBroken(f"{subject} raises {said} ({_place(raised)}).", remedy=remedy) from raised
-
-
-def _text_of(raised: BaseException) -> str:
-    if isinstance(raised, SyntaxError):
-        return raised.msg  # its text has the place as well
-    try:
-        return str(raised)
-    except Exception:  # noqa: BLE001  # the text is a plugin's code as well
-        return "its text cannot be made"
 
 
 def _place(raised: BaseException) -> str:

@@ -111,6 +111,13 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(fairlead: Command, tmp_pa
     assert "cannot be made: Not a directory." in ran.errors
 
 
+def test_a_directory_that_is_a_file_is_a_clear_error(fairlead: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = fairlead("plugins", "new", "runtime", "x", "--directory", str(tmp_path / "file"))
+    assert ran.status == 2
+    assert f"error: {tmp_path / 'file'} cannot be made: File exists." in ran.errors
+
+
 def test_a_name_that_an_installed_plugin_has_is_refused(fairlead: Command, site: Site, tmp_path: Path) -> None:
     site.install("taken")
     ran = fairlead("plugins", "new", "runtime", "taken", "--directory", str(tmp_path / "new"))

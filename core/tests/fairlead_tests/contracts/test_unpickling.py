@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,16 @@ def test_a_policy_cannot_be_changed_after_it_was_made() -> None:
     policy = UnpicklingPolicy()
     with pytest.raises(AttributeError):
         policy.mode = UnpicklingMode.ALLOW  # type: ignore[misc]  # that it is refused is the test
+
+
+def test_refusing_a_large_file_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    with path.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.UnpicklingRefused, match="sha256:"), UnpicklingPolicy.parse("deny").open(path):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+    finally:
+        tracemalloc.stop()

@@ -71,6 +71,11 @@ def test_a_plugin_that_exits_at_import_does_not_end_the_process(site: Site) -> N
     assert "raises SystemExit: 3" in failure(site, "import sys\nsys.exit(3)").reason
 
 
+def test_an_exception_that_has_no_text_is_explained_all_the_same(site: Site) -> None:
+    mute = "class Mute(Exception):\n    def __str__(self): raise ValueError\n\nraise Mute\n"
+    assert "raises Mute: of which no text can be made" in failure(site, mute).reason
+
+
 def test_an_error_of_ours_that_a_plugin_raises_is_still_its_fault(site: Site) -> None:
     error = failure(site, "from fairlead import errors\nraise errors.PluginNotInstalled('nothing here')")
     assert "raises PluginNotInstalled: nothing here" in error.reason
@@ -113,10 +118,35 @@ def test_a_hook_of_another_kind_does_not_count(site: Site) -> None:
         ("[{'name': 'bad'}]", "returns dict {'name': 'bad'} where a RuntimeSpec belongs"),
         ("[RuntimeSpec]", "where a RuntimeSpec belongs"),
         ("RuntimeSpec(name='bad', formats=(), factory='x:y', artifacts=())", "and not a list of specs"),
+        ("__import__('itertools').count()", "returns more than 1000 specs"),
+        ("[type('Mute', (), {'__repr__': lambda self: 1 / 0})()]", "of which no text can be made"),
     ],
 )
 def test_a_hook_that_returns_something_else_is_broken(site: Site, result: str, expected: str) -> None:
     assert expected in failure(site, HOOK + f"    return {result}\n").reason
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("name=[]", "the name of its RuntimeSpec is list [], and not str"),
+        ("artifacts='*.bst'", "the artifacts of its RuntimeSpec is str '*.bst', and not tuple[str, ...]"),
+        ("artifacts=(None,)", "the artifacts of its RuntimeSpec is tuple (None,), and not tuple[str, ...]"),
+        ("formats=None", "and not tuple[runtime.ModelFormat, ...]"),
+        ("capabilities={'batching'}", "and not frozenset[runtime.Capability]"),
+        ("image=7", "the image of its RuntimeSpec is int 7, and not str | None"),
+    ],
+)
+def test_a_field_of_another_type_is_broken_and_harms_no_other_plugin(site: Site, field: str, expected: str) -> None:
+    fields = {"name": "'bad'", "formats": "()", "factory": "'x:y'", "artifacts": "()"}
+    fields |= dict([field.split("=", 1)])
+    given = ", ".join(f"{name}={value}" for name, value in fields.items())
+    assert expected in failure(site, HOOK + f"    return [RuntimeSpec({given})]\n").reason
+
+
+def test_a_list_does_where_a_tuple_belongs(site: Site) -> None:
+    site.install("good", plugin=RUNTIME.replace("(ModelFormat({name!r}),)", "[ModelFormat({name!r})]"))
+    assert isinstance(Plugins.discover().runtimes()["good"].formats, list)
 
 
 def test_a_spec_with_another_name_is_broken(site: Site) -> None:

@@ -450,6 +450,19 @@ def test_a_status_becomes_the_error_that_tells_what_to_do(
     assert type(caught.value) is kind
 
 
+def test_a_length_that_is_no_length_counts_as_not_announced(cache: Path) -> None:
+    answer = _OK + b"Connection: close\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"
+
+    def reply(connection: socket.socket) -> None:
+        with connection:
+            method = connection.recv(65536).partition(b" ")[0]
+            connection.sendall(answer + (b"" if method == b"HEAD" else b"hello"))
+
+    with answered(reply) as port:
+        artifact = impatient(cache).fetch(f"http://127.0.0.1:{port}/model.bin")
+    assert contents(artifact.path) == {"model.bin": b"hello"}
+
+
 @pytest.mark.parametrize("status", [400, 403, 405, 501])
 def test_a_server_that_refuses_head_is_asked_for_one_byte(server: Server, fetcher: MakeFetcher, status: int) -> None:
     server.faults.no_head = status

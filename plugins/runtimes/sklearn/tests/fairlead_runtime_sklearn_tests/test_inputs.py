@@ -117,9 +117,9 @@ def test_a_value_that_breaks_the_estimator_is_the_clients_fault(estimator: Any, 
 
 
 def test_an_estimator_that_breaks_on_a_sample_too_is_at_fault_itself() -> None:
-    estimator = StandardScaler().fit(IRIS)
-    estimator.scale_ = "damaged"
-    model = SklearnModel(estimator, method="transform")
+    estimator = LogisticRegression(max_iter=500).fit(IRIS, SPECIES)
+    estimator.intercept_ = None
+    model = SklearnModel(estimator)
     with pytest.raises(TypeError):
         ask(model, tensor("input-0", IRIS[:1]))
 
