@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import importlib.util
+import io
 import threading
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,8 @@ from fairlead import UnpicklingPolicy, errors
 from fairlead_runtime_sklearn import versions
 
 __all__ = ["Opened", "open_file"]
+
+_LARGEST_SCHEMA: Final = 64 * 1024 * 1024
 
 # Recording warnings changes a list of the whole process, so that one file is opened at a time.
 _recording: Final = threading.Lock()
@@ -75,6 +79,7 @@ def _load_skops(path: Path, policy: UnpicklingPolicy) -> Any:
             remedy="Try: pip install 'fairlead-runtime-sklearn[skops]'",
         ) from error
     content = path.read_bytes()
+    _check_schema(path, content)
     untrusted = skops.io.get_untrusted_types(data=content)
     if untrusted:
         if not policy.permits(path):
@@ -86,6 +91,21 @@ def _load_skops(path: Path, policy: UnpicklingPolicy) -> Any:
         with policy.open(path) as file:
             content = file.read()
     return skops.io.loads(content, trusted=untrusted)
+
+
+def _check_schema(path: Path, content: bytes) -> None:
+    """Refuse a file whose schema would expand to more than any estimator needs, before it is expanded.
+
+    Raises:
+        ModelLoadError: it would.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = archive.getinfo("schema.json").file_size
+    if size > _LARGEST_SCHEMA:
+        raise errors.ModelLoadError(
+            f"{path.name} has a schema of {size} bytes, and {_LARGEST_SCHEMA} are the most that is read.",
+            remedy="Check where the file comes from: skops writes no such schema.",
+        )
 
 
 def _saved_with(estimator: Any, caught: Sequence[warnings.WarningMessage]) -> dict[str, str]:

@@ -21,8 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
-from fairlead import Artifact, LoadSettings, errors
+from fairlead import Artifact, LoadSettings, UnpicklingPolicy, errors
 from fairlead_runtime_sklearn.model import SklearnModel
+from fairlead_runtime_sklearn.opening import open_file
 from fairlead_runtime_sklearn.runtime import SklearnRuntime
 from fairlead_runtime_sklearn_tests import estimators
 from fairlead_runtime_sklearn_tests.estimators import load, predict, saved
@@ -225,3 +226,12 @@ def test_settings_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
     path = saved(tmp_path, estimators.classifier())
     model = SklearnRuntime().load(Artifact(path=path, uri=path.as_uri()), LoadSettings(model_name="m"))
     assert predict(model, estimators.IRIS[:1]) == [0]
+
+
+def test_a_skops_file_whose_schema_is_a_bomb_is_refused_before_it_expands(tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b" " * (64 * 1024 * 1024 + 1))
+    assert path.stat().st_size < 1024 * 1024
+    with pytest.raises(errors.ModelLoadError, match="schema of 67108865 bytes"):
+        open_file(path, UnpicklingPolicy.parse("deny"))
