@@ -100,11 +100,15 @@ class ServerSettings:
     timeout_keep_alive: int = _option(
         65, "seconds that an idle connection is kept, longer than most proxies keep theirs"
     )
-    header_timeout: float = _option(10.0, "seconds within which a connection must have sent the headers of a request")
-    body_timeout: float = _option(60.0, "seconds within which a request must have sent its body")
+    header_timeout: float = _option(
+        10.0, "seconds within which a connection must have sent the headers of a request; 0 for any"
+    )
+    body_timeout: float = _option(60.0, "seconds within which a request must have sent its body; 0 for any")
     max_header_bytes: int = _option(64 * 1024, "bytes that the request line and the headers may have")
     max_body_bytes: int = _option(64 * _MIB, "bytes that a request body may have, before and after decompression")
-    request_timeout: float = _option(60.0, "seconds within which a request is answered, its wait in the queue included")
+    request_timeout: float = _option(
+        60.0, "seconds within which a request is answered, its wait in the queue included; 0 for any"
+    )
     sample_timeout: float = _option(60.0, "seconds within which a model that loads must answer each sample; 0 for any")
     max_queue_size: int = _option(1024, "requests that may wait for a model; more are refused with 429")
     max_batch_size: int = _option(64, "rows that are joined to one call of a model; 1 turns batching off")

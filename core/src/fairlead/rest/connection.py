@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final
 
 import httptools
@@ -26,7 +26,7 @@ class Connection(HttpToolsProtocol):
     them, and a client could send them without end.
 
     Attributes:
-        header_timeout: seconds within which a head must be complete, from its first byte.
+        header_timeout: seconds within which a head must be complete, from its first byte; 0 for any.
         max_header_bytes: bytes that the request line and the headers may have.
     """
 
@@ -44,7 +44,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first byte no longer than for the next one."""
         super().connection_made(transport)
-        self._wait_for_a_request()
+        if self.timeout_keep_alive:  # 0 keeps no connection after an answer, but every one has time to ask
+            self._wait_for_a_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
@@ -73,7 +74,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._parsed_bytes = self._later_bytes = 0
-        self._timer = self.loop.call_later(self.header_timeout, self._too_slow)
+        self._start_timer(self._too_slow)
 
     def on_url(self, url: bytes) -> None:
         """A part of the request line."""
@@ -104,12 +105,13 @@ class Connection(HttpToolsProtocol):
         """
         super().on_response_complete()
         if self.cycle.more_body and self._is_answered():
-            self._timer = self.loop.call_later(self.header_timeout, self.transport.close)
+            self._start_timer(self.transport.close)
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered: from now on it has to read something."""
         super().pause_writing()
-        self._watch(self.transport.get_write_buffer_size())
+        if self.timeout_keep_alive:
+            self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """The client has read what was waiting for it."""
@@ -191,6 +193,10 @@ class Connection(HttpToolsProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+    def _start_timer(self, late: Callable[[], None]) -> None:
+        if self.header_timeout:
+            self._timer = self.loop.call_later(self.header_timeout, late)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -194,6 +195,15 @@ def test_metrics_are_openmetrics_where_the_client_asks_for_them(client: httpx.Cl
 
 
 # -- the settings that change what is served ------------------------------------------------------------
+
+
+def test_a_timeout_of_zero_is_no_timeout(tmp_path: Path) -> None:
+    names = ("header_timeout", "body_timeout", "request_timeout", "sample_timeout", "timeout_keep_alive")
+    timeouts: dict[str, Any] = dict.fromkeys(names, 0)
+    with running_server({"doubler": write(tmp_path, DOUBLER)}, **timeouts) as running:
+        for _ in range(3):
+            answer = running.client.post("/v1/models/doubler:predict", json={"instances": [[1, 2]]})
+            assert answer.json() == {"predictions": [[2.0, 4.0]]}
 
 
 def test_the_repository_api_can_be_turned_off(tmp_path: Path) -> None:
