@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable
-from typing import TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 from fairlead import errors
 
-__all__ = ["contained", "failed", "text_of", "within"]
+__all__ = ["contained", "failed", "place_of", "text_of", "within"]
 
 T = TypeVar("T")
+
+_OURS: Final = (str(Path(__file__).parents[1]), asyncio.__path__[0])
 
 
 def failed(error: BaseException) -> errors.InferenceFailed:
@@ -57,6 +61,13 @@ async def within(seconds: float, answer: Awaitable[T], reason: str) -> T:
         if not deadline.expired():
             raise  # the model's own
         raise errors.DeadlineExceeded(reason) from None
+
+
+def place_of(error: BaseException) -> str:
+    """Where a model raised, as `` (file:line)``: the innermost line that is not ours; empty when there is none."""
+    cause = error.__cause__ or error
+    frames = [frame for frame in traceback.extract_tb(cause.__traceback__) if not frame.filename.startswith(_OURS)]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 def text_of(error: BaseException) -> str:

@@ -89,7 +89,9 @@ class Lifecycle:
     async def _loaded(self, source: ModelSource, thread: ModelThread) -> tuple[AnyModel, Sequence[str]]:
         # In the model's own thread, a daemon: a download that stalls must not keep the process alive.
         artifact = await thread.run(lambda: self._fetch(source.uri))
-        choice = selection.choose(artifact, self._plugins.runtimes(), source.model_format)
+        runtimes = self._plugins.runtimes()
+        unusable = {info.name: info.error for info in self._plugins.infos(Kind.RUNTIME) if info.error is not None}
+        choice = selection.choose(artifact, runtimes, source.model_format, unusable)
         _log.info(
             "model %s: runtime %s, %s", source.name, choice.spec.name, choice.reason, extra={"model": source.name}
         )
@@ -136,7 +138,7 @@ class Lifecycle:
                     continue
                 asked = " ".join(f"{key}={value}" for key, value in request.parameters.items())
                 reason = f"The model loads, but does not answer a sample{f' ({asked})' if asked else ''}: "
-                reason += f"{type(error).__name__}: {failure.text_of(error)}."
+                reason += f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}."
                 if skews:
                     reason += f" Note that {' and '.join(map(str, skews))}."
                 remedy = skews[0].remedy if skews else None
@@ -190,4 +192,5 @@ def _from_environment(setting: Setting, environ: Mapping[str, str]) -> SettingVa
 def _as_load_error(name: str, error: Exception) -> errors.FairleadError:
     if isinstance(error, errors.FairleadError):
         return error
-    return errors.ModelLoadError(f"Model {name} does not load: {type(error).__name__}: {failure.text_of(error)}")
+    what = f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}"
+    return errors.ModelLoadError(f"Model {name} does not load: {what}.")

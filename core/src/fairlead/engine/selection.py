@@ -27,7 +27,12 @@ class Choice:
     reason: str
 
 
-def choose(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec], model_format: str | None = None) -> Choice:
+def choose(
+    artifact: Artifact,
+    runtimes: Mapping[str, RuntimeSpec],
+    model_format: str | None = None,
+    unusable: Mapping[str, errors.PluginError] | None = None,
+) -> Choice:
     """Choose the runtime for an artefact.
 
     A format that is asked for decides: the runtime of that name, or the one of highest priority that serves a format
@@ -37,12 +42,15 @@ def choose(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec], model_format
         artifact: the model's files.
         runtimes: the usable runtimes, by name.
         model_format: the format or runtime that is asked for.
+        unusable: runtimes that are installed and cannot be used, by name, with the reason.
 
     Raises:
         FormatUnknown: none fits, or several fit equally well.
+        PluginError: the one that is asked for cannot be used.
     """
+    unusable = unusable or {}
     if model_format is not None:
-        return _by_format(model_format, runtimes)
+        return _by_format(model_format, runtimes, unusable)
     matches = {
         spec.name: tuple(entry.name for entry in artifact.matching(spec.artifacts))
         for spec in runtimes.values()
@@ -50,7 +58,7 @@ def choose(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec], model_format
     }
     fitting = [runtimes[name] for name, names in matches.items() if names]
     if not fitting:
-        raise _nothing_fits(artifact, runtimes)
+        raise _nothing_fits(artifact, runtimes, unusable)
     best = _best(fitting, lambda spec: max(each.priority for each in spec.formats if each.auto_select))
     if len(best) > 1:
         names = ", ".join(spec.name for spec in best)
@@ -64,15 +72,17 @@ def choose(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec], model_format
     return Choice(best[0], reason)
 
 
-def _by_format(name: str, runtimes: Mapping[str, RuntimeSpec]) -> Choice:
+def _by_format(name: str, runtimes: Mapping[str, RuntimeSpec], unusable: Mapping[str, errors.PluginError]) -> Choice:
     if name in runtimes:
         return Choice(runtimes[name], "because it was asked for")
+    if name in unusable:
+        raise unusable[name]
     serving = [spec for spec in runtimes.values() if any(each.name == name for each in spec.formats)]
     if not serving:
         known = ", ".join(sorted(runtimes)) or "none"
         raise errors.FormatUnknown(
             f"No installed runtime serves the format {name!r} (installed: {known}).",
-            remedy=f"Try: pip install fairlead-runtime-{name}",
+            remedy=f"Install the wheel that does; by convention it is named fairlead-runtime-{name}.",
         )
     best = _best(serving, lambda spec: max(each.priority for each in spec.formats if each.name == name))
     if len(best) > 1:
@@ -88,10 +98,13 @@ def _best(specs: list[RuntimeSpec], rank: Callable[[RuntimeSpec], int]) -> list[
     return [spec for spec in specs if rank(spec) == highest]
 
 
-def _nothing_fits(artifact: Artifact, runtimes: Mapping[str, RuntimeSpec]) -> errors.FormatUnknown:
+def _nothing_fits(
+    artifact: Artifact, runtimes: Mapping[str, RuntimeSpec], unusable: Mapping[str, errors.PluginError]
+) -> errors.FormatUnknown:
     names = ", ".join(entry.name for entry in artifact.entries()[:10]) or "nothing"
     known = "; ".join(f"{spec.name}: {' '.join(spec.artifacts)}" for spec in runtimes.values()) or "none"
     return errors.FormatUnknown(
-        f"No installed runtime takes the files of {artifact.uri} ({names}). Installed runtimes take: {known}.",
-        remedy="Install the runtime of its format (pip install fairlead-runtime-<format>), or use --format.",
+        f"No installed runtime takes the files of {artifact.uri} ({names}). Installed runtimes take: {known}."
+        + "".join(f" One that might is not usable: {error}" for error in unusable.values()),
+        remedy="Install the runtime of its format, or name one with --format.",
     )

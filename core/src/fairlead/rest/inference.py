@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from fairlead import errors
 from fairlead.protocol import v1, v2
 from fairlead.rest import body as bodies
 from fairlead.rest import errors as failures
@@ -152,7 +153,8 @@ class Inference:
                 request_id,
                 name,
                 error,
-                exc_info=error.__cause__ or error,
+                # What a model raised is the cause; an error of ours without one says it all in its text.
+                exc_info=error.__cause__ if isinstance(error, errors.FairleadError) else error,
                 extra={"request_id": request_id, "model": name},
             )
         headers = [(b"content-type", b"application/json"), *failed.headers, *self._own_headers(request_id)]

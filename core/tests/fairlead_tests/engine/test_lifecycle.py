@@ -84,7 +84,7 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(folder: Path) -> Non
 def test_a_model_that_loads_but_does_not_answer_a_sample_is_not_ready(tmp_path: Path) -> None:
     source = DOUBLER.replace("return x * 2", "raise KeyError('lost')")
     with (
-        pytest.raises(errors.SampleFailed, match=r"does not answer a sample.*KeyError"),
+        pytest.raises(errors.SampleFailed, match=r"does not answer a sample.*KeyError: 'lost' \(.*model\.py:11\)\."),
         running_server({"doubler": write(tmp_path, source)}),
     ):
         pass

@@ -59,7 +59,7 @@ def test_runtimes_that_may_not_be_chosen_automatically_are_not(artifact: Artifac
 def test_nothing_that_fits_is_an_error_that_says_what_is_there_and_what_is_taken(artifact: Artifact) -> None:
     with pytest.raises(errors.FormatUnknown) as raised:
         selection.choose(artifact, runtimes(spec("graphs", "*.onnx")))
-    for part in ("file:///the/model", "assets, model.json", "graphs: *.onnx", "pip install fairlead-runtime-<format>"):
+    for part in ("file:///the/model", "assets, model.json", "graphs: *.onnx", "--format"):
         assert part in str(raised.value)
 
 
@@ -70,5 +70,13 @@ def test_a_format_that_is_asked_for_is_found_by_runtime_or_by_format(artifact: A
 
 
 def test_a_format_that_nobody_serves_is_an_error_with_what_to_install(artifact: Artifact) -> None:
-    with pytest.raises(errors.FormatUnknown, match=r"installed: trees.*pip install fairlead-runtime-onnx"):
+    with pytest.raises(errors.FormatUnknown, match=r"installed: trees.*fairlead-runtime-onnx"):
         selection.choose(artifact, runtimes(spec("trees", "*.json")), "onnx")
+
+
+def test_a_runtime_that_is_installed_and_cannot_be_used_is_not_passed_over_in_silence(artifact: Artifact) -> None:
+    broken = {"graphs": errors.PluginBroken("The runtime plugin 'graphs' raises ImportError.")}
+    with pytest.raises(errors.FormatUnknown, match="One that might is not usable: The runtime plugin 'graphs' raises"):
+        selection.choose(artifact, runtimes(spec("pictures", "*.png")), None, broken)
+    with pytest.raises(errors.PluginBroken, match="'graphs' raises"):
+        selection.choose(artifact, runtimes(spec("trees", "*.json")), "graphs", broken)
