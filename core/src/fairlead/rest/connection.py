@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 __all__ = ["Connection"]
 
+_MOMENT: Final = 0.25
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -107,6 +108,16 @@ class Connection(HttpToolsProtocol):
         if self.cycle.more_body and self._is_answered():
             self._start_timer(self.transport.close)
 
+    def shutdown(self) -> None:
+        """The server stops: a connection that was only just made gets a moment for the request that is on its way.
+
+        To close it at once would reset it under a client that was accepted.
+        """
+        if self._has_asked():
+            super().shutdown()
+        else:
+            self.loop.call_later(_MOMENT, self._close_unless_asked)
+
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered: from now on it has to read something."""
         super().pause_writing()
@@ -165,6 +176,10 @@ class Connection(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._refusal = (408, f"The headers were not complete within {self.header_timeout:g} seconds.")
         self.send_400_response("")
+
+    def _close_unless_asked(self) -> None:
+        if not self._has_asked():
+            self.transport.close()
 
     def _is_answered(self) -> bool:
         return not (self._has_asked() and not self.cycle.response_complete) and not self.transport.is_closing()
