@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import hashlib
 import json
+import logging
 import re
 import shutil
 import threading
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from fairlead.storage.progress import Progress
 
 __all__ = ["Fetcher"]
+
+_log = logging.getLogger("fairlead.storage")
 
 _FRESH_STARTS: Final = 2
 """How often a download whose source changed under way is begun again before that is an error."""
@@ -210,11 +213,13 @@ class _Fetch:
             current = slot.current()
             if current is not None and self._pinned(current):
                 return slot.path(current)
+            _log.info("fetching %s", self._shown)
             items, sha256 = self._download(slot, current, report)
             listing = [Listed.of(item) for item in items]
             if sha256 is None:
                 assert current is not None
                 slot.discard()
+                _log.info("%s has not changed; it is in the cache", self._shown)
                 return slot.path(current)
             tree = slot.partial / "files"
             if len(items) == 1 and archives.is_archive(items[0].name):

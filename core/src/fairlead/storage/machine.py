@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import random
 import shutil
 import time
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from fairlead.storage.settings import FetchSettings
 
 __all__ = ["Deadline", "Machine", "Retries"]
+
+_log = logging.getLogger("fairlead.storage")
 
 
 def _free_space(folder: Path) -> int:
@@ -93,15 +96,33 @@ class Retries:
         """Wait before the next attempt.
 
         Raises:
-            StorageUnavailable: ``error``, when there were too many attempts.
+            StorageUnavailable: there were too many attempts; it says how many, after what ``error`` says.
             StorageTimeout: the pause would end after the deadline.
         """
         self._failures += 1
         if self._failures > self._settings.retries:
-            raise error
+            raise self._given_up(error)
         delay = min(self._settings.backoff * 2.0 ** (self._failures - 1), self._settings.max_backoff)
         delay *= 1 - self._machine.chance() / 2
         delay = max(delay, error.retry_after or 0.0)
         if delay >= self._deadline.remaining:
             raise self._deadline.passed(f"was not fetched ({error.reason})") from error
+        _log.warning(
+            "%s; trying again in %g s (%d of %d)",
+            error.reason.rstrip("."),
+            round(delay, 1),
+            self._failures,
+            self._settings.retries,
+        )
         self._machine.sleep(delay)
+
+    def _given_up(self, error: errors.StorageUnavailable) -> errors.StorageUnavailable:
+        if self._failures == 1:
+            return error
+        given_up = errors.StorageUnavailable(
+            f"{error.reason.rstrip('.')}; it was tried {self._failures} times in a row.",
+            remedy=error.remedy,
+            retry_after=error.retry_after,
+        )
+        given_up.__cause__ = error
+        return given_up

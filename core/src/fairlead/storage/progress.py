@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
 
 if TYPE_CHECKING:
-    import rich.progress
+    from fairlead.storage import bars
 
 __all__ = ["Advance", "BarProgress", "LineProgress", "LogProgress", "Progress", "SilentProgress", "automatic"]
 
@@ -72,7 +72,7 @@ class LineProgress(Progress):
                 said, said_at = reached, self._clock()
                 self._say(f"{label}: {_amount(reached, total)}")
 
-        self._say(f"{label}: {_amount(done, total)}" if done else f"{label}: fetching{_of(total)}")
+        self._say(f"{label}: {_amount(done, total)}" if done else f"{label}: downloading{_of(total)}")
         yield advance
         self._say(f"{label}: fetched {_size(reached)}")
 
@@ -100,43 +100,34 @@ class BarProgress(Progress):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._bars: rich.progress.Progress | None = None
+        self._display: bars.Display | None = None
         self._open = 0
 
     @contextlib.contextmanager
     def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
         """Open a bar; the bars of concurrent transfers share one display, since rich has one per terminal."""
-        bars = self._acquire()
+        display = self._acquire()
         try:
-            task = bars.add_task(label, total=total, completed=done)
-            yield lambda count: bars.advance(task, count)
+            yield display.add(label, total=total, done=done)
         finally:
             self._release()
 
-    def _acquire(self) -> rich.progress.Progress:
-        import rich.console
-        import rich.progress as columns
+    def _acquire(self) -> bars.Display:
+        from fairlead.storage import bars
 
         with self._lock:
-            if self._bars is None:
-                self._bars = columns.Progress(
-                    columns.TextColumn("{task.description}", markup=False),
-                    columns.BarColumn(),
-                    columns.DownloadColumn(binary_units=True),
-                    columns.TransferSpeedColumn(),
-                    columns.TimeRemainingColumn(),
-                    console=rich.console.Console(stderr=True),
-                )
-                self._bars.start()
+            if self._display is None:
+                self._display = bars.Display()
+                self._display.start()
             self._open += 1
-            return self._bars
+            return self._display
 
     def _release(self) -> None:
         with self._lock:
             self._open -= 1
-            if self._open == 0 and self._bars is not None:
-                self._bars.stop()
-                self._bars = None
+            if self._open == 0 and self._display is not None:
+                self._display.stop()
+                self._display = None
 
 
 def automatic(logger: logging.Logger | None = None) -> Progress:

@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -303,3 +304,49 @@ def test_a_server_that_falls_silent_is_left_after_the_timeout(server: Server, fe
             fetcher(timeout=0.2, retries=0).fetch(uri)
     finally:
         silent.set()
+
+
+# -- what is said -------------------------------------------------------------------------------------------
+
+
+def test_a_fetch_and_each_retry_are_logged_without_the_query(
+    server: Server, fetcher: MakeFetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = server.put("/model.bin", CONTENT)
+    server.faults.broken = [503, 503]
+    with caplog.at_level("INFO", logger="fairlead.storage"):
+        fetcher().fetch(f"{uri}?signature=secret")
+        fetcher().fetch(f"{uri}?signature=secret")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", f"fetching {uri}"),
+        ("WARNING", f"{uri} answered 503 Service Unavailable; trying again in 0.5 s (1 of 5)"),
+        ("WARNING", f"{uri} answered 503 Service Unavailable; trying again in 1 s (2 of 5)"),
+        ("INFO", f"fetching {uri}"),
+        ("INFO", f"{uri} has not changed; it is in the cache"),
+    ]
+
+
+def test_a_server_that_accepts_and_never_answers_is_told_of_before_during_and_after(
+    fetcher: MakeFetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/model.bin"
+        with caplog.at_level("INFO", logger="fairlead.storage"), pytest.raises(errors.StorageUnavailable) as caught:
+            fetcher(timeout=0.1, retries=1).fetch(uri)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"fetching {uri}",
+        f"{uri} did not answer within 0.1 s; trying again in 0.5 s (1 of 1)",
+    ]
+    assert caught.value.reason == f"{uri} did not answer within 0.1 s; it was tried 2 times in a row."
+
+
+def test_a_local_file_and_a_pinned_one_in_the_cache_are_not_said_to_be_fetched(
+    server: Server, fetcher: MakeFetcher, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pinned = f"{server.put('/model.bin', CONTENT)}#sha256={hashlib.sha256(CONTENT).hexdigest()}"
+    fetcher().fetch(pinned)
+    (tmp_path / "model.bin").write_bytes(CONTENT)
+    with caplog.at_level("INFO", logger="fairlead.storage"):
+        fetcher().fetch(pinned)
+        fetcher().fetch(str(tmp_path / "model.bin"))
+    assert caplog.records == []

@@ -54,7 +54,7 @@ class Answer:
             # One read from the socket at most, so that a slow server cannot hold the caller past its deadline.
             return self._response.read1(size, decode_content=False)
         except _transport_errors() as error:
-            raise _unavailable(self.location, error) from error
+            raise _unavailable(self.location, self._connection, error) from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -153,7 +153,7 @@ class Client:
                 ) from error
             except _transport_errors() as error:
                 connection.close()
-                failure = _unavailable(location, error)
+                failure = _unavailable(location, connection, error)
                 continue
             return Answer(response, connection, location), reach
         assert failure is not None
@@ -197,7 +197,9 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     return (HTTPError, http.client.HTTPException, OSError)
 
 
-def _unavailable(location: Location, error: BaseException) -> errors.StorageUnavailable:
+def _unavailable(location: Location, connection: HTTPConnection, error: BaseException) -> errors.StorageUnavailable:
     inner = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    if isinstance(inner, TimeoutError) and inner.errno is None:  # ours; the system's own has a number
+        return errors.StorageUnavailable(f"{location} did not answer within {connection.timeout:g} s.")
     reason = getattr(inner, "strerror", None) or type(inner).__name__
     return errors.StorageUnavailable(f"{location} did not answer: {reason}.")
