@@ -69,6 +69,7 @@ class Terminal:
         self._cwd.mkdir()
         self._ports: dict[str, str] = {}
         self._jobs: list[_Job] = []
+        self._numbered: dict[int, _Job] = {}
         python = venvs.over_workspace(folder / "venv")
         for name, statement in _SCRIPTS.items():
             self._script(name, f"#!{python}\nimport sys\n{statement}\nsys.exit(main())\n")
@@ -131,7 +132,9 @@ class Terminal:
     def _run_command(self, command: pages.Command, *, fails: bool) -> None:
         text = self._with_ports(command.text)
         if ended := re.fullmatch(r"kill %(\d+)", text):
-            self._end(self._jobs[int(ended[1]) - 1], command)
+            number = int(ended[1])
+            assert number in self._numbered, f"{command.place}: there is no job {number}"
+            self._end(self._numbered.pop(number), command)
         elif text.endswith(" &"):
             self._start(text.removesuffix(" &"), command)
         else:
@@ -154,6 +157,7 @@ class Terminal:
         reader.start()
         job = _Job(process, lines, reader)
         self._jobs.append(job)
+        self._numbered[max(self._numbered, default=0) + 1] = job  # as bash numbers them
         option = _OPTION.search(text)
         url = f"http://127.0.0.1:{option[1] if option else self._port('8080')}/v2/health/ready"
         _wait_for(lambda: process.poll() is not None or _answers(url))

@@ -112,6 +112,8 @@ def test_a_folder_of_models_serves_each_by_its_folders_name(iris: Path, tmp_path
         (["{iris}", "--unpickling", "deny"], "the unpickling policy is deny"),
         (["{iris}", "--unpickling", "sha256:" + "0" * 64], "is not trusted"),
         (["{iris}", "--host", "203.0.113.1"], "Cannot listen on 203.0.113.1"),
+        (["{iris}", "--host", "203.0.113.1"], "Choose another --host"),
+        (["{iris}", "--host", "no-such-host.invalid"], "Choose another --host"),
         (["ftp://host/model"], "ftp"),
         (["{folder}/empty"], "holds no files"),
     ],
@@ -130,7 +132,7 @@ def test_a_port_in_use_is_refused_with_what_to_do(iris: Path) -> None:
         taken.listen()
         text = refused(str(iris), "--http-port", str(taken.getsockname()[1]))
     assert "Address already in use" in text
-    assert "--http-port" in text
+    assert "Choose another port with --http-port" in text
 
 
 def test_a_blocked_runtime_is_named_with_the_allow_list(iris: Path) -> None:

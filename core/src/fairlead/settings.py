@@ -20,6 +20,11 @@ __all__ = ["Option", "ServerSettings", "options"]
 
 _MIB: Final = 1024 * 1024
 _LARGEST_PORT: Final = 65535
+_WHAT_TO_WRITE: Final[Mapping[type[Any], str]] = {
+    bool: "Write true or false.",
+    int: "Write a whole number.",
+    float: "Write a number.",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,9 @@ class Option:
             value = _parse(type(self.default), text)
         except ValueError as error:
             wanted = type(self.default).__name__
-            raise errors.ConfigurationError(f"{source}: {text!r} is not a value of type {wanted}.") from error
+            raise errors.ConfigurationError(
+                f"{source}: {text!r} is not a value of type {wanted}.", remedy=_WHAT_TO_WRITE.get(type(self.default))
+            ) from error
         if self.choices and value not in self.choices:
             raise errors.ConfigurationError(f"{source}: {text!r} is not one of {', '.join(self.choices)}.")
         if isinstance(value, int | float) and not 0 <= value < math.inf:

@@ -78,7 +78,17 @@ def _described(value: object) -> list[str]:
 
 def _setting(setting: Setting) -> list[str]:
     text = [f"{setting.name} = {setting.default!r}", f"    {setting.help}"]
-    for label, values in (("choices", setting.choices), ("flags", setting.flags), ("environment", setting.env)):
+    for label, values in (
+        ("choices", setting.choices),
+        ("flags", setting.flags),
+        ("environment", tuple(map(_variable, setting.env))),
+    ):
         if values:
             text.append(f"    {label}: {', '.join(map(str, values))}")
     return text
+
+
+def _variable(text: str) -> str:
+    """An environment variable of a setting, with the value of the setting that a true one stands for."""
+    name, equals, value = text.partition("=")
+    return f"{name}=true means {value}" if equals else name

@@ -5,7 +5,6 @@ A subcommand is a module with ``add_arguments(parser)`` and ``run(args) -> int``
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import difflib
 import importlib
@@ -97,7 +96,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     parser = parsing.Parser(prog=f"fairlead {name}", description=f"{summary[0].upper()}{summary[1:]}.")
     subcommand.add_arguments(parser)
     try:
-        args: argparse.Namespace = parser.parse_args(arguments)
+        args = parser.parse(arguments)
     except SystemExit as exited:  # argparse ends the process after --help
         return exited.code if isinstance(exited.code, int) else 0
     return int(subcommand.run(args))

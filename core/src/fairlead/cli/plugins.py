@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from pathlib import Path
@@ -160,9 +161,13 @@ def _named(plugins: Plugins, name: str) -> PluginInfo:
             raise errors.ConfigurationError(f"{prefix!r} is no kind of plugin; there are {kinds}.") from None
     ids = sorted({info.id for info in plugins.infos() if info.name == name})
     if not ids:
+        near = difflib.get_close_matches(name, sorted({info.name for info in plugins.infos()}), n=1)
+        convention = (
+            "`fairlead plugins list` shows what is installed. "
+            f"If a wheel provides it, it is named fairlead-<kind>-{name} by convention; install it beside fairlead."
+        )
         raise errors.PluginNotInstalled(
-            f"There is no plugin {name!r} of any kind.",
-            remedy="`fairlead plugins list` shows what is installed; " + f"try: pip install fairlead-<kind>-{name}",
+            f"There is no plugin {name!r} of any kind.", remedy=f"Did you mean {near[0]}?" if near else convention
         )
     if len(ids) > 1:
         raise errors.ConfigurationError(f"Several plugins are named {name}.", remedy=f"Say {' or '.join(ids)}.")

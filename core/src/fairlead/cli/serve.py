@@ -19,7 +19,7 @@ from fairlead.settings import ServerSettings, options
 
 if TYPE_CHECKING:
     from fairlead.cli.assignment import Assignment
-    from fairlead.contracts.runtime import RuntimeSpec, SettingValue
+    from fairlead.contracts.runtime import RuntimeSpec, Setting, SettingValue
     from fairlead.engine.engine import Engine
     from fairlead.engine.metrics import Share
     from fairlead.engine.registry import ModelSource
@@ -54,9 +54,18 @@ _REFUSED: Final[Mapping[str, str]] = {
 }
 """Flags of KServe's model server whose meaning cannot be had here, each with the remedy."""
 
+_EPILOG: Final = """\
+BOOL is true or false. Each option of the group "server", except --workers, can be set by the environment as well,
+as FAIRLEAD_<NAME>: FAIRLEAD_HTTP_PORT=9000 is --http-port 9000. A flag wins over a variable.
+"""
+
+_NAME: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]+")
+"""Names that a route can hold; paths of dots alone are resolved by clients before they ask."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``fairlead serve``."""
+    parser.epilog = _EPILOG
     parser.add_argument(
         "model",
         nargs="?",
@@ -70,7 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument("--format", dest="format", help="format or runtime; guessed from the files by default")
     model.add_argument(
-        "--set", dest="set", metavar="NAME=VALUE", action="append", default=[], help="a setting of the runtime's own"
+        "--set",
+        dest="set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="a setting of the runtime's own; `fairlead plugins inspect <runtime>` shows which there are",
     )
     server = parser.add_argument_group("server")
     server.add_argument(
@@ -85,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         server.add_argument(
             *option.flags,
             dest=option.name,
-            metavar=_metavar(option.default),
+            metavar=_metavar(option.default, option.choices),
             help=f"{option.help} (default: {_shown(option.default)})".replace("%", "%%"),
         )
     kserve = parser.add_argument_group("flags of KServe's model server that have no effect here")
@@ -214,6 +228,11 @@ def _models(args: argparse.Namespace, plugins: Plugins) -> tuple[Sequence[ModelS
             )
         repository = Repository(folder, args.format, given)
         return repository.sources(), repository
+    if args.name is not None and not _NAME.fullmatch(args.name):
+        raise errors.ConfigurationError(
+            f"--name {args.name!r} does not fit in a route.",
+            remedy="Write one or more of A-Z a-z 0-9 . _ - and not dots alone.",
+        )
     name = args.name or ("model" if args.model is None else _name_of(uri))
     return [ModelSource(name=name, uri=uri, model_format=args.format, options=given)], None
 
@@ -248,15 +267,20 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that runtimes give their own settings; one flag may serve several runtimes."""
     from fairlead.plugins import Plugins
 
-    flags: dict[tuple[str, ...], tuple[str, str]] = {}
+    flags: dict[tuple[str, ...], Setting] = {}
     for spec in Plugins.discover().runtimes().values():
         for setting in spec.settings:
             if setting.flags:
-                flags.setdefault(setting.flags, (setting.name, setting.help))
+                flags.setdefault(setting.flags, setting)
     if flags:
         group = parser.add_argument_group("settings of the installed runtimes")
-        for spellings, (name, text) in flags.items():
-            group.add_argument(*spellings, dest=f"runtime_{name}", metavar="VALUE", help=text.replace("%", "%%"))
+        for spellings, setting in flags.items():
+            group.add_argument(
+                *spellings,
+                dest=f"runtime_{setting.name}",
+                metavar=_metavar(setting.default, setting.choices),
+                help=setting.help.replace("%", "%%"),
+            )
 
 
 def _runtime_options(args: argparse.Namespace, runtimes: Mapping[str, RuntimeSpec]) -> dict[str, SettingValue]:
@@ -276,7 +300,9 @@ def _runtime_options(args: argparse.Namespace, runtimes: Mapping[str, RuntimeSpe
     return found
 
 
-def _metavar(default: Any) -> str:
+def _metavar(default: Any, choices: Sequence[Any] = ()) -> str:
+    if choices:
+        return f"{{{','.join(map(str, choices))}}}"
     return {bool: "BOOL", int: "N", float: "SECONDS"}.get(type(default), "VALUE")
 
 

@@ -121,10 +121,11 @@ class Plugins:
         except KeyError:
             names = sorted({info.name for info in self.infos(kind)})
             near = difflib.get_close_matches(name, names, n=1)
-            remedy = f"Did you mean {near[0]}? If not, try" if near else "Try"
+            wheel = kind.distribution(name)
+            convention = f"If a wheel provides it, it is named {wheel} by convention; install it beside fairlead."
             raise errors.PluginNotInstalled(
                 f"There is no {kind} plugin {name!r} (installed: {', '.join(names) or 'none'}).",
-                remedy=f"{remedy}: pip install {kind.distribution(name)}",
+                remedy=f"Did you mean {near[0]}?" if near else convention,
             ) from None
 
     def check(self) -> None:

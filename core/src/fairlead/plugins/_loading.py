@@ -183,7 +183,7 @@ def _broken_if_raising(subject: str, info: PluginInfo) -> Iterator[None]:
         remedy = "`fairlead plugins doctor` shows the whole traceback."
         missing = raised.name if isinstance(raised, ModuleNotFoundError) else None
         if missing and missing.partition(".")[0] != info.module.partition(".")[0]:
-            remedy = f"It needs the module {missing}, which is not installed. Try: pip install {info.distribution}"
+            remedy = f"It needs the module {missing}, which is not installed. Install what provides {missing}."
         # The text of a SyntaxError has the place as well.
         text = raised.msg if isinstance(raised, SyntaxError) else _text_of(raised, str)
         said = f"{type(raised).__name__}: {text}".rstrip(": ")

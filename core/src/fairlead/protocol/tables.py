@@ -48,10 +48,12 @@ def rows(instances: list[Any], metadata: ModelMetadata) -> list[Tensor]:
         The tensors; none when the instances are no rectangle, or mix text with numbers.
 
     Raises:
-        InvalidInput: a value is not one that a tensor can hold.
+        InvalidInput: a value is not one that a tensor can hold, or rows for a model of tensors differ in length.
     """
     found = elements.rectangle(instances)
     if found is None:
+        if metadata.inputs:
+            _refuse_ragged(instances)
         return []
     flat, shape = found
     width = shape[-1]
@@ -92,6 +94,19 @@ def columns(instances: list[Any], metadata: ModelMetadata) -> tuple[list[Tensor]
     declared = [spec.name for spec in metadata.inputs if spec.name in seen]
     names = dict.fromkeys([*declared, *seen])
     return [_column(name, column(name)) for name in names], True
+
+
+def _refuse_ragged(instances: list[Any]) -> None:
+    """Name the first row that is longer or shorter than the first; what is no list of rows is left alone."""
+    if set(map(type, instances)) != {list}:
+        return
+    expected = len(instances[0])
+    for place, row in enumerate(instances):
+        if len(row) != expected:
+            raise errors.InvalidInput(
+                f"instances: row {place} has {len(row)} values, row 0 has {expected}.",
+                remedy="Send rows of one length.",
+            )
 
 
 def _only_name(metadata: ModelMetadata) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from fairlead import errors
 from fairlead.contracts.runtime import Capability
 from fairlead.contracts.tensors import Datatype, InferRequest
-from fairlead.protocol import documents, elements, tables
+from fairlead.protocol import documents, elements, schema, tables
 from fairlead.protocol.encoded import Encoded
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def decode(
 
     Rectangles of values become one tensor, named as the model's only input or ``input-0``; records become one tensor
     for each column, with the request parameter ``content_type`` set to ``pd``. What is neither stays as it is: the
-    request then has a payload and no inputs. So does every request to a model with `Capability.JSON`.
+    request then has a payload and no inputs. So does every request to a model with `Capability.JSON`. The member
+    ``parameters`` of an object holds the request's parameters, as in V2, and stays in the payload too.
 
     Args:
         body: the received body.
@@ -53,6 +54,7 @@ def decode(
 
     Raises:
         InvalidInput: the body is not a request.
+        InvalidSchema: its ``parameters`` are no object of booleans, numbers and strings.
         UnsupportedMediaType: it is not JSON, and the model takes tensors.
         NotSupported: it is a CloudEvent.
     """
@@ -69,6 +71,8 @@ def decode(
     payload = documents.load(body)
     request = InferRequest(model_name=model_name, payload=payload, headers=headers)
     instances = _instances(payload, metadata)
+    if isinstance(payload, dict):
+        request.parameters = dict(schema.parameters(payload, ()))  # a copy: the payload stays as it was sent
     if metadata.supports(Capability.JSON):
         return request
     if tables.is_records(instances):

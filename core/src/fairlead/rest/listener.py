@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from fairlead import errors
@@ -28,7 +29,7 @@ def listen(host: str, port: int) -> socket.socket:
         sock.close()
         raise errors.ConfigurationError(
             f"Cannot listen on {host}:{port}: {error.strerror or error}.",
-            remedy="Choose another port with --http-port; 0 lets the system choose.",
+            remedy=_remedy(error),
         ) from error
     sock.listen(2048)
     return sock
@@ -38,3 +39,12 @@ def url_of(sock: socket.socket) -> str:
     """The address of a listening socket, as a URL."""
     host, port, *_ = sock.getsockname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _remedy(error: OSError) -> str:
+    """What helps against the reason for which an address cannot be listened on."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Choose another --host: an address of this machine, or 0.0.0.0 for all of them."
+    if error.errno == errno.EACCES:
+        return "Choose a port above 1023 with --http-port; those below are for privileged users."
+    return "Choose another port with --http-port; 0 lets the system choose."

@@ -82,12 +82,54 @@ def test_a_wrong_command_line_is_a_usage_error(fairlead: Command, arguments: tup
     assert "See: fairlead plugins" in ran.errors
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wrong", "right"),
+    [
+        (("serve", "--htp-port", "8090", "model.joblib"), "--htp-port", "--http-port"),
+        (("serve", "model.joblib", "--htp_port=8090"), "--htp_port", "--http-port"),
+        (("plugins", "list", "--jsn"), "--jsn", "--json"),
+    ],
+)
+def test_a_misspelt_flag_is_named_alone_with_the_nearest(
+    fairlead: Command, arguments: tuple[str, ...], wrong: str, right: str
+) -> None:
+    ran = fairlead(*arguments)
+    assert ran.status == 2
+    first, second, _ = ran.errors.split("\n")
+    assert first == f"error: unrecognized arguments: {wrong}."
+    assert second.startswith(f"Did you mean {right}? See: fairlead ")
+
+
+def test_arguments_that_are_too_many_are_listed(fairlead: Command) -> None:
+    assert "unrecognized arguments: b c.\nSee: fairlead serve --help" in fairlead("serve", "a", "b", "c").errors
+
+
+def test_the_module_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "fairlead", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"fairlead {importlib.metadata.version('fairlead')}\n"
+
+
+def test_help_of_serve_says_what_values_there_are(fairlead: Command) -> None:
+    text = fairlead("serve", "--help").output
+    for part in ("{auto,asyncio,uvloop}", "BOOL is true or false", "FAIRLEAD_<NAME>", "fairlead plugins inspect"):
+        assert part in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", "a b", "..", "a\n", "é"])
+def test_a_name_that_no_route_holds_is_refused(fairlead: Command, tmp_path: Path, name: str) -> None:
+    ran = fairlead("serve", str(tmp_path / "model.joblib"), "--name", name)
+    assert ran.status == 2
+    assert f"--name {name!r} does not fit in a route.\nWrite one or more of A-Z a-z 0-9 . _ -" in ran.errors
+
+
 def test_an_expected_error_has_its_remedy_on_a_line_of_its_own_and_no_traceback(fairlead: Command) -> None:
     ran = fairlead("plugins", "inspect", "runtime:absent-one")
     assert ran.status == 1
     first, second, rest = ran.errors.split("\n")
     assert first.startswith("error: There is no runtime plugin 'absent-one'")
-    assert second == "Try: pip install fairlead-runtime-absent-one"
+    assert second == (
+        "If a wheel provides it, it is named fairlead-runtime-absent-one by convention; install it beside fairlead."
+    )
     assert rest == ""
 
 

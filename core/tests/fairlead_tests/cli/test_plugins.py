@@ -32,7 +32,7 @@ def fairlead_runtimes():
             artifacts=("*.rich", "saved/"),
             capabilities=frozenset({Capability.JSON, Capability.BATCHING}),
             libraries=(Library("pluggy", "pluggy"), Library("no-such-library", "no_such_library")),
-            settings=(Setting("mode", "fast", "How to be.", choices=("fast", "good"), flags=("--mode",), env=("M=good",)),),
+            settings=(Setting("mode", "fast", "How to be.", choices=("fast", "good"), flags=("--mode",), env=("M=good", "MODE")),),
             unpickles=True,
         )
     ]
@@ -163,7 +163,7 @@ def test_inspect_shows_every_field_of_the_spec(fairlead: Command, site: Site) ->
         "How to be.",
         "choices: fast, good",
         "flags: --mode",
-        "environment: M=good",
+        "environment: M=true means good, MODE",
         "unpickles     yes",
     ):
         assert line in shown
@@ -181,7 +181,7 @@ def test_inspect_as_json(fairlead: Command, site: Site) -> None:
         "module": "no_such_library",
         "installed": None,
     }
-    assert spec["settings"][0]["env"] == ["M=good"]
+    assert spec["settings"][0]["env"] == ["M=good", "MODE"]
 
 
 def test_inspect_of_a_name_of_several_kinds_asks_which(fairlead: Command, site: Site) -> None:
@@ -205,6 +205,12 @@ def test_inspect_of_a_broken_plugin_says_what_is_known_and_why(
 
 def test_inspect_of_a_kind_that_does_not_exist_names_the_kinds(fairlead: Command) -> None:
     assert "there are runtime, storage, explainer, autoscaler" in fairlead("plugins", "inspect", "cloud:x").errors
+
+
+def test_inspecting_a_name_that_there_is_not_suggests_the_nearest(fairlead: Command, site: Site) -> None:
+    site.install("good")
+    assert "There is no plugin 'god' of any kind.\nDid you mean good?\n" in fairlead("plugins", "inspect", "god").errors
+    assert "it is named fairlead-<kind>-xyzzy by convention" in fairlead("plugins", "inspect", "xyzzy").errors
 
 
 # -- doctor ---------------------------------------------------------------------------------------------

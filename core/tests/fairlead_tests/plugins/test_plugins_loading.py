@@ -51,7 +51,7 @@ def test_a_missing_dependency_says_what_to_install(site: Site) -> None:
     assert "raises ModuleNotFoundError: No module named 'no_such_library'" in error.reason
     assert "_plugin.py, line 2)" in error.reason
     assert error.remedy == (
-        "It needs the module no_such_library, which is not installed. Try: pip install fairlead-runtime-bad"
+        "It needs the module no_such_library, which is not installed. Install what provides no_such_library."
     )
 
 

@@ -93,6 +93,40 @@ def test_a_model_of_json_gets_the_payload_and_no_tensors() -> None:
 
 
 @pytest.mark.parametrize("metadata", [UNKNOWN, TAKES_JSON], ids=["tensors", "json"])
+def test_the_parameters_of_a_body_are_those_of_the_request(metadata: ModelMetadata) -> None:
+    parameters = {"method": "predict_proba", "top": 3, "share": 0.5, "flag": True}
+    document = {"parameters": parameters, "instances": [[1, 2]]}
+    request = decode(json.dumps(document).encode(), metadata=metadata)
+    assert (request.parameters, request.payload) == (parameters, document)
+    assert decode(b'{"parameters":null,"instances":[1]}', metadata=metadata).parameters == {}
+
+
+def test_a_table_says_so_beside_the_parameters_of_the_body_and_leaves_the_payload_alone() -> None:
+    document = {"parameters": {"method": "predict", "content_type": "np"}, "instances": [{"age": 1, "rooms": 2}]}
+    request = decode(json.dumps(document).encode(), metadata=TABLE)
+    assert request.parameters == {"method": "predict", "content_type": "pd"}
+    assert request.payload == document
+
+
+@pytest.mark.parametrize("metadata", [UNKNOWN, TAKES_JSON], ids=["tensors", "json"])
+@pytest.mark.parametrize(
+    ("parameters", "location"),
+    [
+        ([1], ("parameters",)),
+        ("a", ("parameters",)),
+        ({"a": [1]}, ("parameters", "a")),
+        ({"b": {}}, ("parameters", "b")),
+    ],
+)
+def test_parameters_that_no_request_can_have_are_told_with_their_place(
+    metadata: ModelMetadata, parameters: object, location: tuple[str, ...]
+) -> None:
+    with pytest.raises(errors.InvalidSchema) as caught:
+        decode(json.dumps({"parameters": parameters, "instances": [1]}).encode(), metadata=metadata)
+    assert caught.value.location == location
+
+
+@pytest.mark.parametrize("metadata", [UNKNOWN, TAKES_JSON], ids=["tensors", "json"])
 def test_instances_that_are_no_list_are_refused(metadata: ModelMetadata) -> None:
     with pytest.raises(errors.InvalidInput, match=r'^Expected "instances" to be a list$'):
         decode(b'{"instances":{"a":1}}', metadata=metadata)
@@ -165,6 +199,15 @@ def test_the_tensor_has_the_name_of_the_models_only_input() -> None:
 def test_what_is_no_rectangle_of_one_kind_stays_as_it_is(values: list[Any]) -> None:
     request = instances(*values)
     assert (request.payload, list(request.inputs)) == ({"instances": values}, [])
+
+
+@pytest.mark.parametrize("longer", [[4, 5, 6], [4]], ids=str)
+def test_a_row_of_another_length_is_named_to_clients_of_models_of_tensors(longer: list[int]) -> None:
+    metadata = ModelMetadata(inputs=(TensorSpec("pixels", Datatype.FP32, (-1, 2)),))
+    message = rf"^instances: row 2 has {len(longer)} values, row 0 has 2\."
+    with pytest.raises(errors.InvalidInput, match=message):
+        instances([0, 1], [2, 3], longer, metadata=metadata)
+    assert list(instances([[0, 1]], [[2]], metadata=metadata).inputs) == []
 
 
 def test_integers_of_both_unsigned_and_negative_range_are_refused() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import io
+import pickle
 import threading
 import warnings
 import zipfile
@@ -141,6 +142,8 @@ def _explained(path: Path, error: Exception) -> errors.ModelLoadError:
     """The error of a file that does not load, with what to do about it."""
     import sklearn
 
+    if path.stat().st_size == 0:
+        return errors.ModelLoadError(f"{path.name} is empty.", remedy="Save the model again, or copy the file again.")
     what = f"{type(error).__name__}: {error}"
     saved = versions.recorded(path)
     if isinstance(error, ModuleNotFoundError) and (missing := _missing_package(error)):
@@ -164,7 +167,16 @@ def _explained(path: Path, error: Exception) -> errors.ModelLoadError:
             f"{path.name} uses a class or function of the script that saved it ({what}).",
             remedy="Move it to a module that is installed here and there, and save the model again.",
         )
-    return errors.ModelLoadError(f"{path.name} does not load: {what}.", remedy="Check that the file is whole.")
+    doubt = "; is it a pickle at all?" if _is_no_pickle(error) else "."
+    return errors.ModelLoadError(
+        f"{path.name} does not load: {what.rstrip('.')}{doubt}", remedy="Check that the file is whole."
+    )
+
+
+def _is_no_pickle(error: Exception) -> bool:
+    """Whether the bytes may be no pickle; joblib's reader raises the number of an opcode that it does not know."""
+    unknown_opcode = isinstance(error, KeyError) and all(type(each) is int for each in error.args)
+    return unknown_opcode or isinstance(error, pickle.UnpicklingError)
 
 
 def _missing_package(error: ModuleNotFoundError) -> str | None:

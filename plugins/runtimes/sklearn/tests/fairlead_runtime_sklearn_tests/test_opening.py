@@ -98,6 +98,24 @@ def test_a_pickle_that_is_named_skops_is_not_unpickled(tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("name", ["model.joblib", "model.pkl", "model.skops"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    with pytest.raises(errors.ModelLoadError, match=rf"^{name} is empty\."):
+        load(path, "allow")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"\xff\xff\xff", "KeyError"), (b"Shello\n.", "UnpicklingError")], ids=["opcode", "string"]
+)
+def test_a_file_that_is_no_pickle_is_doubted_to_be_one(tmp_path: Path, content: bytes, kind: str) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(content)
+    with pytest.raises(errors.ModelLoadError, match=rf"does not load: {kind}: .*; is it a pickle at all\?"):
+        load(path, "allow")
+
+
 def test_a_skops_file_of_trusted_types_needs_no_permission(tmp_path: Path) -> None:
     skops.io.dump(estimators.classifier(), tmp_path / "model.skops")
     assert predict(load(tmp_path / "model.skops", "deny"), estimators.IRIS[:1]) == [0]
