@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,13 +26,27 @@ class Ran:
 Command = Callable[..., Ran]
 
 
+@contextlib.contextmanager
+def logging_restored() -> Iterator[None]:
+    """Undo what the command does to this process's logging: its handler writes to a stream that ends with the test."""
+    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn.error")
+    handlers, levels = root.handlers[:], (root.level, uvicorn.level)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        uvicorn.setLevel(levels[1])
+
+
 @pytest.fixture
 def fairlead(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     for variable in ("FAIRLEAD_PLUGINS", "FAIRLEAD_PLUGINS_STRICT", "FAIRLEAD_DEBUG"):
         monkeypatch.delenv(variable, raising=False)
 
     def run(*arguments: str) -> Ran:
-        status = main.main(arguments)
+        with logging_restored():
+            status = main.main(arguments)
         captured = capsys.readouterr()
         return Ran(status, captured.out, captured.err)
 
