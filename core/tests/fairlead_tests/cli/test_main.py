@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,15 @@ def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children can be interrupted, even when this process was started in the background and ignores it for them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_command_quietly(site_with_a_slow_plugin: Path) -> None:
     command = subprocess.Popen(
         [SCRIPT, "plugins", "list"],
