@@ -11,7 +11,7 @@
     │   ├── ModelNotFound             no model of that name is known
     │   ├── ModelNotReady             the model is known, and is loading, failed or unloaded
     │   ├── ServerNotReady            the server is starting or draining
-    │   ├── Overloaded                the queue is full; try again later
+    │   ├── Overloaded                the queue is full, or memory is; try again later
     │   ├── DeadlineExceeded          no answer within the deadline
     │   ├── NotSupported              the model or the server does not offer this
     │   └── InferenceFailed           the model raised, or answered nonsense
@@ -35,6 +35,7 @@
         ├── ArtifactAmbiguous         more than one
         ├── FormatUnknown             no installed runtime takes it, or several do
         ├── UnpicklingRefused         the unpickling policy forbids to load it
+        ├── BudgetExceeded            it does not fit in the memory that models may take
         └── SampleFailed              it loads, but does not answer a sample
 
 Domain code raises these and knows no web framework; each protocol shell has one table from class to status.
@@ -47,6 +48,7 @@ __all__ = [
     "ArtifactAmbiguous",
     "ArtifactMissing",
     "ArtifactNotFound",
+    "BudgetExceeded",
     "ConfigurationError",
     "DeadlineExceeded",
     "FairleadError",
@@ -143,11 +145,18 @@ class ModelNotFound(RequestError):
 
 
 class ModelNotReady(RequestError):
-    """The model is known, and cannot answer now."""
+    """The model is known, and cannot answer now.
 
-    def __init__(self, name: str, detail: str | None = None) -> None:
+    Args:
+        name: the model's name.
+        detail: why, where a client may know.
+        retry_after: seconds after which a client may try again.
+    """
+
+    def __init__(self, name: str, detail: str | None = None, *, retry_after: int = 1) -> None:
         super().__init__(f"Model with name {name} is not ready." + (f" {detail}" if detail else ""))
         self.name = name
+        self.retry_after = retry_after
 
 
 class ServerNotReady(RequestError):
@@ -158,7 +167,7 @@ class ServerNotReady(RequestError):
 
 
 class Overloaded(RequestError):
-    """The bounded queue of a model is full.
+    """The bounded queue of a model is full, or there is no memory to load it now.
 
     Args:
         reason: which bound was met.
@@ -282,6 +291,10 @@ class FormatUnknown(ModelLoadError):
 
 class UnpicklingRefused(ModelLoadError):
     """The unpickling policy forbids to load a file that could run code."""
+
+
+class BudgetExceeded(ModelLoadError):
+    """The model does not fit in the memory that models may take."""
 
 
 class SampleFailed(ModelLoadError):

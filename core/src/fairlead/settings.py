@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,11 +17,44 @@ from fairlead import errors
 from fairlead.contracts.runtime import parse_bool
 from fairlead.contracts.unpickling import UnpicklingPolicy
 
-__all__ = ["Option", "ServerSettings", "options"]
+__all__ = ["ByteSize", "Option", "ServerSettings", "options"]
 
 _MIB: Final = 1024 * 1024
 _LARGEST_PORT: Final = 65535
+
+
+class ByteSize(int):
+    """A number of bytes, written as people write it: ``1073741824``, ``1GiB``, ``1.5 GB``."""
+
+    _SUFFIXES: Final[Mapping[str, int]] = {
+        "": 1,
+        "b": 1,
+        **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)},
+        **{f"{letter}i{end}": 1024**power for power, letter in enumerate("kmgt", 1) for end in ("", "b")},
+    }
+
+    @classmethod
+    def parse(cls, text: str) -> ByteSize:
+        """Read a number with or without one of the suffixes B, kB, MB, GB, TB, KiB, MiB, GiB, TiB.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)", text.strip())
+        factor = cls._SUFFIXES.get(found[2].lower()) if found else None
+        if found is None or factor is None:
+            raise ValueError(f"{text!r} is not a number of bytes")
+        number = int(found[1]) if found[1].isdigit() else float(found[1])
+        return cls(number * factor)
+
+    def __str__(self) -> str:
+        """The number in the largest unit that it fills, for example ``1.5 GiB``."""
+        power = min(max(int(self).bit_length() - 1, 0) // 10, 4)
+        return f"{self / 1024**power:.4g} {'KMGT'[power - 1]}iB" if power else f"{int(self)}"
+
+
 _WHAT_TO_WRITE: Final[Mapping[type[Any], str]] = {
+    ByteSize: "Write a number of bytes, for example 500MB or 2GiB.",
     bool: "Write true or false.",
     int: "Write a whole number.",
     float: "Write a number.",
@@ -80,6 +114,8 @@ def _parse(kind: type[Any], text: str) -> Any:
         return parse_bool(text)
     if kind is UnpicklingPolicy:
         return UnpicklingPolicy.parse(text)
+    if kind is ByteSize:
+        return ByteSize.parse(text)
     return kind(text)
 
 
@@ -88,6 +124,7 @@ def _option(default: Any, help: str, *aliases: str, choices: tuple[str, ...] = (
     return dataclasses.field(default=default, metadata=metadata)
 
 
+_GRPC_PORT: Final = 8081
 _ALLOW: Final = UnpicklingPolicy()
 _IN_CLUSTER: Final = "KUBERNETES_SERVICE_HOST" in os.environ
 _DRAIN_DELAY: Final = 5.0 if _IN_CLUSTER else 0.0  # as long as it takes a cluster to stop routing to a pod
@@ -103,6 +140,19 @@ class ServerSettings:
         "address to listen on; in a pod every address, elsewhere only this machine's loopback",
     )
     http_port: int = _option(8080, "port of the REST server; 0 lets the system choose", "--port")
+    enable_grpc: bool = _option(True, "whether the gRPC server runs beside the REST server")
+    grpc_port: int = _option(
+        _GRPC_PORT, "port of the gRPC server; 0 lets the system choose, as it does by default where --http-port is 0"
+    )
+    max_threads: int = _option(4, "threads in which gRPC calls are handled; a call that waits for a model needs none")
+    grpc_max_receive_message_length: int = _option(8 * _MIB, "bytes that a gRPC request may have, decompressed")
+    grpc_max_send_message_length: int = _option(8 * _MIB, "bytes that a gRPC answer may have")
+    grpc_max_concurrent_calls: int = _option(
+        2048, "inference calls that gRPC takes at a time; more are refused with RESOURCE_EXHAUSTED; 0 for any number"
+    )
+    grpc_tls_cert: str = _option("", "file with the certificate of the gRPC server, and its chain; makes it speak TLS")
+    grpc_tls_key: str = _option("", "file with the key of that certificate, without a password")
+    grpc_tls_client_ca: str = _option("", "file with certificates of authorities; a client must have one of theirs")
     event_loop: str = _option("auto", "event loop", choices=("auto", "asyncio", "uvloop"))
     timeout_keep_alive: int = _option(
         65, "seconds that an idle connection is kept, longer than most proxies keep theirs"
@@ -121,6 +171,15 @@ class ServerSettings:
     max_batch_size: int = _option(64, "rows that are joined to one call of a model; 1 turns batching off")
     max_batch_delay: float = _option(
         0.0, "seconds to wait for a batch to fill; 0 takes what waits when the model is free"
+    )
+    load_on_demand: bool = _option(
+        False, "whether a model of a folder is loaded when it is first asked, and not at start"
+    )
+    max_loads: int = _option(2, "models that are loaded at the same time; further loads wait")
+    model_memory_budget: ByteSize = _option(
+        ByteSize(0),
+        "bytes of memory that all loaded models together may take, for example 2GiB; with --load-on-demand the least "
+        "recently used make room for others; 0 for any",
     )
     drain_delay: float = _option(
         _DRAIN_DELAY,
@@ -146,10 +205,20 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if self.http_port > _LARGEST_PORT:
             raise errors.ConfigurationError(f"--http-port: {self.http_port} is larger than {_LARGEST_PORT}.")
+        if self.grpc_port > _LARGEST_PORT:
+            raise errors.ConfigurationError(f"--grpc-port: {self.grpc_port} is larger than {_LARGEST_PORT}.")
+        if self.enable_grpc and self.grpc_port and self.grpc_port == self.http_port:
+            raise errors.ConfigurationError(
+                f"--http-port and --grpc-port are both {self.http_port}.", remedy="Choose another --grpc-port."
+            )
+        if self.max_threads < 1:
+            raise errors.ConfigurationError("--max-threads: at least 1 thread must handle gRPC calls.")
         if self.max_batch_size < 1:
             raise errors.ConfigurationError("--max-batch-size: at least 1 row must be allowed.")
         if self.max_queue_size < 1:
             raise errors.ConfigurationError("--max-queue-size: at least 1 request must be allowed to wait.")
+        if self.max_loads < 1:
+            raise errors.ConfigurationError("--max-loads: at least 1 model must be allowed to load.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, **given: Any) -> ServerSettings:
@@ -168,7 +237,10 @@ class ServerSettings:
             for option in options()
             if option.variable in environ
         }
-        return cls(**(found | given))
+        chosen = found | given
+        if chosen.get("http_port") == 0:
+            chosen.setdefault("grpc_port", 0)  # who lets the system choose one port does not mean to fix the other
+        return cls(**chosen)
 
 
 def options() -> tuple[Option, ...]:

@@ -8,7 +8,7 @@ import enum
 import fnmatch
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fairlead import errors
 from fairlead.contracts.unpickling import UnpicklingPolicy
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fairlead.contracts.tensors import InferRequest, InferResponse, TensorSpec
 
 __all__ = [
+    "CONFIG_FILE",
     "AnyModel",
     "Artifact",
     "AsyncModel",
@@ -32,6 +33,9 @@ __all__ = [
     "SettingValue",
 ]
 
+CONFIG_FILE: Final = "fairlead.json"
+"""The server's own file in a model's folder, which is not one of the model's files."""
+
 SettingValue: TypeAlias = "str | int | float | bool"
 """A value of a runtime's own setting."""
 
@@ -41,6 +45,12 @@ class Capability(enum.StrEnum):
 
     BATCHING = "batching"
     """Rows are independent: requests may be joined along the first axis, and the answer split again."""
+    ANY_THREAD = "any_thread"
+    """May be called in any thread, one call at a time, and never waits for anything but its own computing.
+
+    A model without it is called in the thread that loaded it. One with it is called where the request is, while its
+    calls are short: that saves handing each over.
+    """
     COLUMNS = "columns"
     """Takes the named columns of a table, one input per column."""
     JSON = "json"
@@ -149,6 +159,10 @@ class RuntimeSpec:
         libraries: the libraries whose versions decide whether an artefact loads.
         settings: its own settings.
         unpickles: whether any of its artefacts runs code as it loads.
+        fork_safe: whether a model that it has loaded answers in copies of the process, made by fork, in another thread
+            than the one that loaded it. The runtime then promises that a load leaves behind no thread (none of its own,
+            and none of a pool such as OpenMP's), no context of an accelerator, no connection, and no lock that is held.
+            The server looks for threads before it forks, and cannot see the rest.
         image: the container image that serves it in a cluster, where one is published.
         args: arguments of that image, beside those that the core adds.
     """
@@ -162,6 +176,7 @@ class RuntimeSpec:
     libraries: tuple[Library, ...] = ()
     settings: tuple[Setting, ...] = ()
     unpickles: bool = False
+    fork_safe: bool = False
     image: str | None = None
     args: tuple[str, ...] = ()
 
@@ -179,10 +194,14 @@ class Artifact:
     uri: str
 
     def entries(self) -> tuple[Path, ...]:
-        """The files and folders at the top level, sorted; the file itself when the artefact is one."""
+        """The files and folders at the top level, sorted; the file itself when the artefact is one.
+
+        Hidden ones are left out, and so is `CONFIG_FILE`.
+        """
         if self.path.is_file():
             return (self.path,)
-        return tuple(sorted(entry for entry in self.path.iterdir() if not entry.name.startswith(".")))
+        found = (entry for entry in self.path.iterdir() if not entry.name.startswith("."))
+        return tuple(sorted(entry for entry in found if entry.name != CONFIG_FILE))
 
     def matching(self, patterns: Sequence[str]) -> tuple[Path, ...]:
         """The entries whose names match one of these patterns; see `RuntimeSpec.artifacts`."""

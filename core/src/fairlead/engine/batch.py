@@ -19,8 +19,12 @@ __all__ = ["join", "key_of", "rows_of", "split"]
 
 def rows_of(request: InferRequest) -> int | None:
     """The length of the first axis that all inputs share; None when they share none."""
-    lengths = {tensor.data.shape[0] if tensor.data.ndim else -1 for tensor in request.inputs}
-    length = lengths.pop() if len(lengths) == 1 else -1
+    length = -1
+    for tensor in request.inputs:
+        shape = tensor.data.shape
+        if not shape or (length >= 0 and shape[0] != length):
+            return None
+        length = shape[0]
     return length if length > 0 else None
 
 
@@ -28,18 +32,20 @@ def key_of(request: InferRequest) -> Hashable:
     """Requests of equal keys differ in nothing but their rows, and may be joined."""
     return (
         tuple(
-            (tensor.name, tensor.datatype, tensor.data.shape[1:], _exactly(tensor.parameters))
-            for tensor in request.inputs
+            [
+                (tensor.name, tensor.datatype, tensor.data.shape[1:], _exactly(tensor.parameters))
+                for tensor in request.inputs
+            ]
         ),
         _exactly(request.parameters),
-        tuple(output.name for output in request.outputs),
+        tuple([output.name for output in request.outputs]) if request.outputs else (),
         request.model_version,
     )
 
 
 def _exactly(parameters: Mapping[str, Parameter]) -> Hashable:
     """Parameters with the types of their values: to Python 1, 1.0 and True are equal, to a model they are not."""
-    return tuple((name, type(value), value) for name, value in parameters.items())
+    return tuple([(name, type(value), value) for name, value in parameters.items()]) if parameters else ()
 
 
 def join(requests: Sequence[InferRequest]) -> InferRequest:
@@ -51,10 +57,10 @@ def join(requests: Sequence[InferRequest]) -> InferRequest:
     columns = zip(*(request.inputs for request in requests), strict=True)
     inputs = [
         Tensor(
-            name=tensors[0].name,
-            data=np.concatenate([tensor.data for tensor in tensors]),
-            datatype=tensors[0].datatype,
-            parameters=tensors[0].parameters,
+            tensors[0].name,
+            np.concatenate([tensor.data for tensor in tensors]),
+            tensors[0].datatype,
+            tensors[0].parameters,
         )
         for tensors in columns
     ]
@@ -83,10 +89,19 @@ def split(response: InferResponse, rows: Sequence[int]) -> list[InferResponse]:
     parts = []
     start = 0
     for count in rows:
-        outputs = [
-            Tensor(tensor.name, tensor.data[start : start + count], tensor.datatype, tensor.parameters)
-            for tensor in response.outputs
-        ]
-        parts.append(dataclasses.replace(response, outputs=outputs))
-        start += count
+        end = start + count
+        parts.append(
+            InferResponse(
+                model_name=response.model_name,
+                outputs=[
+                    Tensor(tensor.name, tensor.data[start:end], tensor.datatype, tensor.parameters)
+                    for tensor in response.outputs
+                ],
+                id=response.id,
+                model_version=response.model_version,
+                parameters=response.parameters,
+                headers=response.headers,
+            )
+        )
+        start = end
     return parts

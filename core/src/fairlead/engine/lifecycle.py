@@ -1,32 +1,40 @@
-"""Loading and unloading models: fetch, choose a runtime, load, answer a sample, and only then Ready."""
+"""The states of a model: loading it, and only then Ready; loading it anew; unloading and evicting it."""
 
 from __future__ import annotations
 
-import dataclasses
+import asyncio
+import functools
 import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+import traceback
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
-from fairlead.contracts.runtime import AsyncModel, LoadSettings, parse_bool
-from fairlead.engine import failure, selection, skew
+from fairlead.engine import failure, memory
+from fairlead.engine.budget import Budget, Seen
+from fairlead.engine.loading import Fetch, Loader, complete
 from fairlead.engine.registry import ModelState
-from fairlead.engine.serving import Serving, is_model, unload
+from fairlead.engine.serving import Serving
+from fairlead.engine.serving import unload as unload_model
 from fairlead.engine.thread import ModelThread
-from fairlead.plugins import Kind
 
 if TYPE_CHECKING:
-    from fairlead.contracts.runtime import AnyModel, Artifact, Runtime, RuntimeSpec, Setting, SettingValue
-    from fairlead.contracts.tensors import InferRequest
-    from fairlead.engine.registry import ModelEntry, ModelSource
+    from fairlead.engine.budget import Hold
+    from fairlead.engine.loading import Loaded, Prepared
+    from fairlead.engine.loads import Load
+    from fairlead.engine.metrics import Metrics
+    from fairlead.engine.registry import ModelEntry, Registry
     from fairlead.plugins import Plugins
     from fairlead.settings import ServerSettings
+    from fairlead.tracing.tracer import Tracing
 
-__all__ = ["Fetch", "Lifecycle"]
+__all__ = ["EVICTED", "Fetch", "Lifecycle", "complete"]
 
-Fetch: TypeAlias = "Callable[[str], Artifact]"
-"""Brings an artefact onto this machine; called in the thread of the model."""
+EVICTED: Final = "It was unloaded to make room for another; the next request loads it."
+
+_TRIES: Final = 5
+_MOMENT: Final = 0.005
 
 _log = logging.getLogger("fairlead.models")
 
@@ -38,158 +46,168 @@ class Lifecycle:
         plugins: where runtimes come from.
         fetch: brings artefacts onto this machine.
         settings: the server's settings.
+        registry: all known models.
+        metrics: the server's metrics.
+        may_evict: whether a model may have to leave for another, because it comes back when it is asked.
+        tracing: traces of the requests; None for none.
         environ: where runtimes' settings are looked for when they are not given; by default the process's own.
     """
 
     def __init__(
-        self, plugins: Plugins, fetch: Fetch, settings: ServerSettings, environ: Mapping[str, str] | None = None
+        self,
+        plugins: Plugins,
+        fetch: Fetch,
+        settings: ServerSettings,
+        registry: Registry,
+        metrics: Metrics,
+        *,
+        may_evict: bool = False,
+        tracing: Tracing | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._environ = os.environ if environ is None else environ
-        self._plugins = plugins
-        self._fetch = fetch
         self._settings = settings
+        self._metrics = metrics
+        self._tracing = tracing
+        self._loader = Loader(plugins, fetch, settings, environ)
+        evict = self._evict if may_evict else None
+        limit, patience = settings.model_memory_budget, settings.request_timeout
+        self.budget = Budget(limit, patience, registry, evict, metrics.memory)
 
-    async def load(self, entry: ModelEntry) -> None:
+    async def load(self, entry: ModelEntry, under_way: Load, *, evict: bool) -> None:
         """Load a model, or load it anew: the one that answers goes on until the new one is ready.
+
+        Args:
+            entry: the model.
+            under_way: told which files are loaded, as soon as that is known.
+            evict: whether others may have to leave for it.
 
         Raises:
             FairleadError: it does not load, or does not answer a sample; the entry's reason says so, and what
                 answered before still does.
         """
         async with entry.lock:
+            if entry.metrics is None:
+                entry.metrics = self._metrics.of(entry.name)
             entry.become(ModelState.LOADING)
             thread = ModelThread(f"model-{entry.name}")
             try:
-                model, notes = await self._loaded(entry.source, thread)
-            except Exception as error:
+                prepared, loaded, hold = await self._load(entry, under_way, thread, evict)
+            except BaseException as error:
                 thread.close()
                 raised = _as_load_error(entry.name, error)
+                _clear(error)
                 state = ModelState.READY if entry.serving else ModelState.UNAVAILABLE
                 entry.become(state, str(raised))
+                if not isinstance(error, Exception):  # the server stops
+                    raise
                 raise raised from error
-            before = entry.serving
-            entry.serving = Serving(entry.name, model, thread, entry.metrics, self._settings)
-            entry.become(ModelState.READY, " ".join(notes))
-            for note in notes:
-                _log.warning("model %s: %s", entry.name, note, extra={"model": entry.name})
-            _log.info("model %s is ready", entry.name, extra={"model": entry.name})
+            before, held = entry.serving, entry.hold
+            self._serve(entry, prepared, loaded, thread)
+            entry.hold = hold
+            del loaded
             if before is not None:
-                await before.finish(self._settings.drain_timeout)
+                model = weakref.ref(before.model)
+                try:
+                    await before.finish(self._settings.drain_timeout)
+                    del before
+                    await _tidy(entry.name, model)
+                finally:
+                    self.budget.release(held)
 
-    async def unload(self, entry: ModelEntry) -> None:
-        """Take a model out of service; requests in flight are answered first."""
+    async def unload(self, entry: ModelEntry, reason: str = "It was unloaded.", *, tidy: bool = True) -> None:
+        """Take a model out of service; requests in flight are answered first.
+
+        Args:
+            entry: the model.
+            reason: why, for its entry in the index.
+            tidy: whether to give its memory back to the system; a process that ends need not.
+        """
         async with entry.lock:
             serving, entry.serving = entry.serving, None
             if serving is not None:
                 entry.become(ModelState.UNLOADING)
+                self._metrics.loaded.dec()
                 await serving.finish(self._settings.drain_timeout)
-            entry.become(ModelState.UNAVAILABLE, "It was unloaded.")
+                model = weakref.ref(serving.model)
+                del serving  # or its memory would be held for as long as it takes to give it back
+                if tidy:
+                    await _tidy(entry.name, model)
+                self.budget.release(entry.hold)
+                entry.hold = None
+            entry.become(ModelState.UNAVAILABLE, reason)
             _log.info("model %s is unloaded", entry.name, extra={"model": entry.name})
 
-    async def _loaded(self, source: ModelSource, thread: ModelThread) -> tuple[AnyModel, Sequence[str]]:
-        # In the model's own thread, a daemon: a download that stalls must not keep the process alive.
-        artifact = await thread.run(lambda: self._fetch(source.uri))
-        runtimes = self._plugins.runtimes()
-        unusable = {info.name: info.error for info in self._plugins.infos(Kind.RUNTIME) if info.error is not None}
-        choice = selection.choose(artifact, runtimes, source.model_format, unusable)
-        _log.info(
-            "model %s: runtime %s, %s", source.name, choice.spec.name, choice.reason, extra={"model": source.name}
-        )
-        load = LoadSettings(
-            model_name=source.name,
-            unpickling=self._settings.unpickling,
-            options=complete(choice.spec, source.options, self._environ),
-        )
-        runtime: Runtime = self._plugins.factory(Kind.RUNTIME, choice.spec)()
-        model = await thread.run(lambda: runtime.load(artifact, load))
-        if not is_model(model):
-            raise errors.ModelLoadError(f"Runtime {choice.spec.name} returned {type(model).__name__}, not a model.")
-        skews = skew.find(model.saved_with)
+    async def _load(
+        self, entry: ModelEntry, under_way: Load, thread: ModelThread, evict: bool
+    ) -> tuple[Prepared, Loaded, Hold]:
+        prepared = await self._loader.prepare(entry.source, thread)
+        under_way.files = prepared.files
+        hold = await self.budget.take(entry, _estimate(entry, prepared), evict=evict)
         try:
-            notes = await self._answer_samples(source.name, model, thread, skews)
-        except BaseException:
-            thread.submit(lambda: unload(source.name, model))
-            raise
-        return model, [*model.notes, *notes]
-
-    async def _answer_samples(
-        self, name: str, model: AnyModel, thread: ModelThread, skews: Sequence[skew.Skew]
-    ) -> Sequence[str]:
-        """Let the model answer its samples; returns what a user should know.
-
-        A sample is made up from metadata, so a model may refuse it as wrong input without being broken: that is a
-        note, unless the versions differ too.
-
-        Raises:
-            SampleFailed: it does not answer one.
-        """
-        samples = await thread.run(model.samples)
-        if not samples:
-            untried = "No sample could be made from its metadata, so that Ready means only that it has loaded."
-            return [*(f"Version skew: {each}." for each in skews), untried]
-        notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
-        for sample in samples:
-            request = dataclasses.replace(sample, model_name=name)
+            loaded = await self._loader.load(prepared, thread)
+            entry.seen = Seen(prepared.files, loaded.size)
             try:
-                await self._ask(model, thread, request)
-            except Exception as error:
-                if isinstance(error, errors.InvalidInput) and not skews:
-                    notes.append(f"A sample made from its metadata was refused: {error}")
-                    continue
-                asked = " ".join(f"{key}={value}" for key, value in request.parameters.items())
-                reason = f"The model loads, but does not answer a sample{f' ({asked})' if asked else ''}: "
-                reason += f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}."
-                if skews:
-                    reason += f" Note that {' and '.join(map(str, skews))}."
-                remedy = skews[0].remedy if skews else None
-                raise errors.SampleFailed(reason, remedy=remedy) from error
-        return notes
+                await self.budget.settle(entry, hold, loaded.size, evict=evict)
+            except BaseException:
+                thread.submit(functools.partial(unload_model, entry.name, loaded.model))
+                raise
+        except BaseException:
+            self.budget.release(hold)
+            raise
+        return prepared, loaded, hold
 
-    async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest) -> None:
-        if isinstance(model, AsyncModel):
-            answered = failure.contained(model.predict(request))
-        else:
-            answered = thread.run(lambda: model.predict(request))
-        seconds = self._settings.sample_timeout
-        await failure.within(seconds, answered, f"no answer within {seconds:g} seconds")
+    def _serve(self, entry: ModelEntry, prepared: Prepared, loaded: Loaded, thread: ModelThread) -> None:
+        assert entry.metrics is not None
+        if entry.serving is None:
+            self._metrics.loaded.inc()
+        limits = prepared.config.over(self._settings)
+        entry.serving = Serving(entry.name, loaded.model, thread, entry.metrics, limits, self._tracing)
+        entry.pinned = prepared.config.pinned
+        entry.become(ModelState.READY, " ".join(loaded.notes))
+        for note in loaded.notes:
+            _log.warning("model %s: %s", entry.name, note, extra={"model": entry.name})
+        _log.info("model %s is ready", entry.name, extra={"model": entry.name})
+
+    async def _evict(self, entry: ModelEntry) -> None:
+        # Nobody holds its lock: it was chosen in this turn of the event loop, and taking a free lock does not wait.
+        self._metrics.evictions.inc()
+        await self.unload(entry, EVICTED)
 
 
-def complete(
-    spec: RuntimeSpec, given: Mapping[str, SettingValue], environ: Mapping[str, str]
-) -> dict[str, SettingValue]:
-    """A runtime's settings: what was given, else what the environment says, else the defaults.
+async def _tidy(name: str, model: Callable[[], object]) -> None:
+    """Give back the memory of a model that is unloaded.
 
-    Raises:
-        ConfigurationError: the runtime has no such setting, or the value is not one that it takes.
+    Its thread may hold it for a moment longer, and a collection before that would find nothing.
     """
-    known = {setting.name: setting for setting in spec.settings}
-    for name in given:
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise errors.ConfigurationError(f"Runtime {spec.name} has no setting {name!r} (it has: {names}).")
-    return {
-        name: setting.parse(str(given[name])) if name in given else _from_environment(setting, environ)
-        for name, setting in known.items()
-    }
+    for _ in range(_TRIES):
+        await asyncio.sleep(_MOMENT)
+        has_gone = model() is None
+        await asyncio.to_thread(memory.give_back)
+        if has_gone:
+            return
+    if model() is not None:
+        _log.debug("model %s is unloaded, and something still refers to it", name, extra={"model": name})
 
 
-def _from_environment(setting: Setting, environ: Mapping[str, str]) -> SettingValue:
-    for meaning in setting.env:
-        variable, _, value = meaning.partition("=")
-        text = environ.get(variable)
-        if text is None:
-            continue
-        if not value:
-            return setting.parse(text)
-        try:
-            if parse_bool(text):
-                return setting.parse(value)
-        except ValueError as error:
-            raise errors.ConfigurationError(f"{variable}: {error}.") from error
-    return setting.default
+def _estimate(entry: ModelEntry, prepared: Prepared) -> int:
+    """Bytes that a model will take: what is set for it, what its last load took, or the size of its files."""
+    if prepared.config.memory is not None:
+        return prepared.config.memory
+    if entry.seen is not None and entry.seen.files == prepared.files:
+        return entry.seen.size
+    return prepared.files.size
 
 
-def _as_load_error(name: str, error: Exception) -> errors.FairleadError:
+def _clear(error: BaseException | None) -> None:
+    """Let an exception that is kept for those who wait hold nothing of the model that raised it."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _as_load_error(name: str, error: BaseException) -> errors.FairleadError:
     if isinstance(error, errors.FairleadError):
         return error
     what = f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}"

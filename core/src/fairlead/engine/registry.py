@@ -12,6 +12,8 @@ from fairlead import errors
 
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import SettingValue
+    from fairlead.engine.budget import Hold, Seen
+    from fairlead.engine.loads import Failure, Load
     from fairlead.engine.metrics import ModelMetrics
     from fairlead.engine.serving import Serving
 
@@ -45,29 +47,74 @@ class ModelSource:
 
 
 class ModelEntry:
-    """One known model.
+    """One known model. There may be thousands: what only a model that was loaded needs is made when it first loads.
 
     Attributes:
         source: where it comes from.
-        metrics: its metrics.
+        metrics: its metrics; None before its first load.
         state: the state that it is in.
         reason: why it is in that state; what a user should know of a model that is ready.
         serving: what answers, while it is ready.
-        lock: held by whoever loads or unloads it.
+        hold: the memory that is counted for what answers.
+        seen: what its last load took, and of which files.
+        pinned: whether it is never evicted.
+        withdrawn: whether it was unloaded on request, and stays so until it is loaded on request.
+        loading: the load that is under way.
+        failure: the last load, when it failed.
+        waiting: requests that wait until it is loaded.
     """
 
-    def __init__(self, source: ModelSource, metrics: ModelMetrics) -> None:
+    __slots__ = (
+        "_lock",
+        "failure",
+        "hold",
+        "loading",
+        "metrics",
+        "pinned",
+        "reason",
+        "seen",
+        "serving",
+        "source",
+        "state",
+        "waiting",
+        "withdrawn",
+    )
+
+    def __init__(self, source: ModelSource) -> None:
         self.source: Final = source
-        self.metrics: Final = metrics
+        self.metrics: ModelMetrics | None = None
         self.state = ModelState.UNAVAILABLE
         self.reason = ""
         self.serving: Serving | None = None
-        self.lock: Final = asyncio.Lock()
+        self.hold: Hold | None = None
+        self.seen: Seen | None = None
+        self.pinned = False
+        self.withdrawn = False
+        self.loading: Load | None = None
+        self.failure: Failure | None = None
+        self.waiting = 0
+        self._lock: asyncio.Lock | None = None
 
     @property
     def name(self) -> str:
         """The name that it is served by."""
         return self.source.name
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """Held by whoever loads or unloads it."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is loaded or unloaded just now, or a request is on its way to it.
+
+        A load that has not begun does not count: it may be what others wait for that wait for its memory.
+        """
+        under_change = self._lock is not None and self._lock.locked()
+        return under_change or self.waiting > 0 or (self.serving is not None and self.serving.in_flight > 0)
 
     def ready(self) -> Serving:
         """What answers.
@@ -83,7 +130,8 @@ class ModelEntry:
         """Enter a state; a model that still answers while it loads anew stays ready for its clients."""
         self.state = state
         self.reason = reason
-        self.metrics.ready.set(self.serving is not None)
+        if self.metrics is not None:
+            self.metrics.ready.set(self.serving is not None)
 
 
 class Registry:

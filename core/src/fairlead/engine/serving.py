@@ -3,99 +3,186 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fairlead import errors
 from fairlead.contracts.runtime import AsyncModel, Capability, Model
 from fairlead.contracts.tensors import InferResponse
 from fairlead.engine import failure
+from fairlead.engine.metrics import Drop
 from fairlead.engine.queueing import ModelQueue
 
 if TYPE_CHECKING:
-    from prometheus_client import Histogram
-
     from fairlead.contracts.runtime import AnyModel, ModelMetadata
     from fairlead.contracts.tensors import InferRequest
-    from fairlead.engine.metrics import ModelMetrics
+    from fairlead.engine.metrics import ModelMetrics, Observer
+    from fairlead.engine.pending import Outcome, Reply
     from fairlead.engine.thread import ModelThread
     from fairlead.settings import ServerSettings
+    from fairlead.tracing.spans import RequestSpan
+    from fairlead.tracing.tracer import Tracing
 
-__all__ = ["Serving", "is_model", "unload"]
+__all__ = ["Asked", "Serving", "is_model", "settle", "unload"]
 
 _log = logging.getLogger(__name__)
 
 
 class Serving:
-    """One load of a model; a reload makes another beside it, and lets this one finish.
+    """One load of a model; a reload makes another beside it, and lets this one finish. Made on the event loop.
 
     Args:
         name: the model's name.
         model: the loaded model.
-        thread: the thread that loaded it, and in which it answers unless it is an `AsyncModel`.
+        thread: the thread that loaded it, and in which it answers unless it says otherwise.
         metrics: its metrics.
         settings: limits of the queue and the batches.
+        tracing: traces of its requests; None for none.
+
+    Attributes:
+        used: when it was asked last, or made, by the monotonic clock.
     """
 
     def __init__(
-        self, name: str, model: AnyModel, thread: ModelThread, metrics: ModelMetrics, settings: ServerSettings
+        self,
+        name: str,
+        model: AnyModel,
+        thread: ModelThread,
+        metrics: ModelMetrics,
+        settings: ServerSettings,
+        tracing: Tracing | None = None,
     ) -> None:
         self.name: Final = name
         self.model: Final = model
         self.metadata: Final[ModelMetadata] = model.metadata
         self.metrics: Final = metrics
+        self.used = time.monotonic()
         self._thread = thread
-        self._timeout = settings.request_timeout
+        self._tracing = tracing
+        self._timeout = settings.request_timeout or math.inf
         self._max_waiting = settings.max_queue_size
         self._joinable = self.metadata.supports(Capability.BATCHING)
-        self._in_flight = 0
         self._finished = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._loop = asyncio.get_running_loop()
+        self._awaited: set[asyncio.Task[None]] = set()
         self._queue = ModelQueue(
             name,
             thread,
             metrics,
+            self._completed,
             max_waiting=settings.max_queue_size,
             max_rows=settings.max_batch_size,
             delay=settings.max_batch_delay,
             timeout=settings.request_timeout,
+            any_thread=self.metadata.supports(Capability.ANY_THREAD),
+            tracing=tracing,
         )
+        self._leave_metrics = metrics.watch(in_flight=lambda: self.in_flight, waiting=lambda: self._queue.waiting)
 
     @property
     def in_flight(self) -> int:
         """Requests that have been taken and not been answered."""
-        return self._in_flight
+        return self._queue.in_flight + len(self._awaited)
+
+    def ask(
+        self,
+        request: InferRequest,
+        reply: Reply,
+        *,
+        explain: bool = False,
+        timeout: float = math.inf,
+        span: RequestSpan | None = None,
+        on_loop: bool = True,
+    ) -> Asked:
+        """Ask the model; the answer, or why there is none, goes to ``reply``.
+
+        Args:
+            request: the request.
+            reply: takes the outcome, once: on the event loop, at the earliest when this has returned, when it is asked
+                there; otherwise in any thread, and perhaps before this returns.
+            explain: whether an explanation is asked for.
+            timeout: seconds within which the client wants the answer, when that is less than the server's own.
+            span: the trace of the request.
+            on_loop: whether this is the event loop's thread.
+
+        Returns:
+            What gives the request up, when nobody waits for the outcome any more.
+
+        Raises:
+            NotSupported: an explanation is asked for, and the model does not explain.
+            ModelNotReady: it was unloaded, or replaced, since it was looked up.
+            Overloaded: the queue is full.
+        """
+        self.used = time.monotonic()
+        if self._finished:  # its thread has ended, and would never answer
+            raise errors.ModelNotReady(self.name)
+        if explain and not self.metadata.supports(Capability.EXPLAIN):
+            raise errors.NotSupported(f"Model with name {self.name} does not explain its predictions.")
+        timing = self.metrics.explain if explain else self.metrics.predict
+        model = self.model
+        if isinstance(model, AsyncModel):
+            answer = model.explain if explain else model.predict
+            awaited = _Awaited(self._loop)
+            if on_loop:
+                self._await(awaited, answer, request, reply, timing, timeout, span)
+            else:
+                self._loop.call_soon_threadsafe(
+                    self._await_late, awaited, answer, request, reply, timing, timeout, span
+                )
+            return awaited
+        return self._queue.submit(
+            model.explain if explain else model.predict,
+            request,
+            reply,
+            joinable=self._joinable and not explain,
+            timing=timing,
+            on_loop=on_loop,
+            timeout=timeout,
+            span=span,
+        )
 
     async def infer(self, request: InferRequest) -> InferResponse:
-        """Ask the model.
+        """Ask the model, and wait for the answer.
 
         Raises:
             InvalidInput: the request is wrong.
-            ModelNotReady: it was unloaded, or replaced, since it was looked up.
+            ModelNotReady: the model was unloaded, or replaced, since it was looked up.
             Overloaded: the queue is full.
             DeadlineExceeded: there was no answer in time.
             InferenceFailed: the model raised, or its answer is none.
         """
-        if isinstance(self.model, AsyncModel):
-            return await self._ask_async(self.model.predict, request, self.metrics.predict)
-        return await self._ask(self.model.predict, request, self._joinable, self.metrics.predict)
+        future: asyncio.Future[InferResponse] = self._loop.create_future()
+        asked = self.ask(request, functools.partial(settle, future))
+        try:
+            return await future
+        finally:
+            asked.give_up()
 
-    async def explain(self, request: InferRequest) -> InferResponse:
-        """Ask the model for an explanation; errors as `infer`.
+    def ask_from_thread(
+        self, request: InferRequest, timeout: float | None = None
+    ) -> concurrent.futures.Future[InferResponse]:
+        """As `infer`, for a thread beside the event loop: ``result()`` waits, ``cancel()`` gives the request up.
+
+        Args:
+            request: the request.
+            timeout: seconds within which the client wants the answer; None for the server's own limit.
 
         Raises:
-            NotSupported: the model does not explain.
+            ModelNotReady: the model was unloaded, or replaced, since it was looked up.
+            Overloaded: the queue is full.
         """
-        if not self.metadata.supports(Capability.EXPLAIN):
-            raise errors.NotSupported(f"Model with name {self.name} does not explain its predictions.")
-        if isinstance(self.model, AsyncModel):
-            return await self._ask_async(self.model.explain, request, self.metrics.explain)
-        return await self._ask(self.model.explain, request, joinable=False, timing=self.metrics.explain)
+        future: concurrent.futures.Future[InferResponse] = concurrent.futures.Future()
+        limit = math.inf if timeout is None else timeout
+        asked = self.ask(request, functools.partial(settle, future), timeout=limit, on_loop=False)
+        if not future.done():
+            future.add_done_callback(lambda done: asked.give_up() if done.cancelled() else None)
+        return future
 
     async def finish(self, patience: float) -> None:
         """Wait until nothing is in flight, then unload the model and end its thread.
@@ -104,55 +191,83 @@ class Serving:
             patience: seconds to wait for requests in flight; a model that does not finish is left to itself.
         """
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._queue.idle()
+                while self._awaited:
+                    await asyncio.wait(set(self._awaited))
         self._finished = True
-        if self._in_flight:
-            _log.warning("model %s is unloaded with %d requests in flight", self.name, self._in_flight)
+        if self.in_flight:
+            _log.warning("model %s is unloaded with %d requests in flight", self.name, self.in_flight)
         unloaded = self._thread.run(functools.partial(unload, self.name, self.model))
         with contextlib.suppress(TimeoutError):  # of a model that hangs, the thread hangs too
             await asyncio.wait_for(unloaded, patience)
         self._thread.close()
+        self._queue.close()
+        self._leave_metrics()
 
-    async def _ask(
+    # -- models that answer on the event loop -----------------------------------------------------------
+
+    def _await(
         self,
-        call: Callable[[InferRequest], InferResponse],
+        awaited: _Awaited,
+        call: Callable[[InferRequest], Awaitable[InferResponse]],
         request: InferRequest,
-        joinable: bool,
-        timing: Histogram,
-    ) -> InferResponse:
-        self._check_open()
-        future = self._queue.submit(call, request, joinable=joinable, timing=timing)
-        self._enter()
-        try:
-            return self._completed(await future, request)
-        finally:
-            self._leave()
-
-    async def _ask_async(
-        self, call: Callable[[InferRequest], Awaitable[InferResponse]], request: InferRequest, timing: Histogram
-    ) -> InferResponse:
-        self._check_open()
-        if self._in_flight >= self._max_waiting:
+        reply: Reply,
+        timing: Observer,
+        timeout: float,
+        span: RequestSpan | None,
+    ) -> None:
+        if len(self._awaited) >= self._max_waiting:
+            self.metrics.drop(Drop.REFUSED)
             raise errors.Overloaded(
-                f"Model with name {self.name} is overloaded: {self._in_flight} requests wait already. Try again later."
+                f"Model with name {self.name} is overloaded: {len(self._awaited)} requests wait already. "
+                "Try again later."
             )
-        self._enter()
-        started = time.perf_counter()
-        late = f"Model with name {self.name} did not answer within {self._timeout:g} seconds."
+        work = self._answer(call, request, reply, timing, min(timeout, self._timeout), span)
+        task = awaited.task = self._loop.create_task(work)
+        self._awaited.add(task)
+        task.add_done_callback(self._awaited.discard)
+
+    def _await_late(self, awaited: _Awaited, *arguments: Any) -> None:
+        """As `_await`, once the event loop has come to it; by then nobody is there to raise to."""
+        reply: Reply = arguments[2]
+        if awaited.given_up:
+            return
         try:
-            response = await failure.within(self._timeout, failure.contained(call(request)), late)
-            return self._completed(response, request)
-        except errors.FairleadError:
+            self._await(awaited, *arguments)
+        except errors.FairleadError as error:
+            reply(error)
+
+    async def _answer(
+        self,
+        call: Callable[[InferRequest], Awaitable[InferResponse]],
+        request: InferRequest,
+        reply: Reply,
+        timing: Observer,
+        patience: float,
+        span: RequestSpan | None,
+    ) -> None:
+        started = time.perf_counter()
+        late = f"Model with name {self.name} did not answer within {patience:.6g} seconds."
+        computation = contextlib.nullcontext() if self._tracing is None else self._tracing.computation([span], rows=1)
+        outcome: Outcome
+        try:
+            with computation:
+                answered = failure.contained(call(request))
+                response = await failure.within(patience if patience < math.inf else 0.0, answered, late)
+            outcome = self._completed(response, request)
+        except errors.FairleadError as error:
+            if isinstance(error, errors.DeadlineExceeded):
+                self.metrics.drop(Drop.EXPIRED)
+            outcome = error
+        except asyncio.CancelledError:
+            self.metrics.drop(Drop.CANCELLED)
             raise
-        except Exception as error:
-            raise failure.failed(error) from error
+        except Exception as error:  # noqa: BLE001  # whatever a model raises is the failure of one request
+            outcome = failure.failed(error)
         finally:
             timing.observe(time.perf_counter() - started)
-            self._leave()
-
-    def _check_open(self) -> None:
-        if self._finished:  # its thread has ended, and would never answer
-            raise errors.ModelNotReady(self.name)
+        reply(outcome)
 
     def _completed(self, response: InferResponse, request: InferRequest) -> InferResponse:
         if not isinstance(response, InferResponse):
@@ -163,14 +278,40 @@ class Serving:
         response.id = response.id or request.id
         return response
 
-    def _enter(self) -> None:
-        self._in_flight += 1
-        self._idle.clear()
 
-    def _leave(self) -> None:
-        self._in_flight -= 1
-        if not self._in_flight:
-            self._idle.set()
+class Asked(Protocol):
+    """A request that was asked, for whoever waits for its outcome."""
+
+    def give_up(self) -> None:
+        """Nobody waits any more; harmless when there is an outcome."""
+
+
+class _Awaited:
+    """A request to a model that answers on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.task: asyncio.Task[None] | None = None
+        self.given_up = False
+
+    def give_up(self) -> None:
+        """Cancel it, from whatever thread."""
+        self.given_up = True
+        if self.task is not None and not self.task.done():
+            self._loop.call_soon_threadsafe(self.task.cancel)
+
+
+def settle(future: asyncio.Future[InferResponse] | concurrent.futures.Future[InferResponse], outcome: Outcome) -> None:
+    """Make an outcome that of a future, unless that was cancelled."""
+    if future.cancelled() or future.done():
+        return
+    try:
+        if isinstance(outcome, errors.FairleadError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+    except concurrent.futures.InvalidStateError:
+        return  # cancelled in the meantime, by another thread
 
 
 def unload(name: str, model: AnyModel) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import functools
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,11 +16,16 @@ from fairlead import errors
 from fairlead.contracts.tensors import InferRequest, InferResponse, Tensor
 from fairlead.engine.metrics import Metrics, ModelMetrics
 from fairlead.engine.queueing import ModelQueue
+from fairlead.engine.serving import settle
 from fairlead.engine.thread import ModelThread
 
 
 def rows(*values: float, **fields: Any) -> InferRequest:
     return InferRequest(model_name="m", inputs=[Tensor.from_numpy("x", np.array(values).reshape(-1, 1))], **fields)
+
+
+def as_it_is(response: InferResponse, request: InferRequest) -> InferResponse:
+    return response
 
 
 class Unspeakable(Exception):
@@ -57,10 +64,33 @@ class Setup:
         self.metrics: ModelMetrics = Metrics().of("m")
         self.model = Doubler()
         defaults: dict[str, Any] = {"max_waiting": 100, "max_rows": 64, "delay": 0.0, "timeout": 30.0}
-        self.queue = ModelQueue("m", self.thread, self.metrics, **(defaults | limits))
+        self.queue = ModelQueue("m", self.thread, self.metrics, as_it_is, **(defaults | limits))
 
     def ask(self, request: InferRequest, joinable: bool = True) -> asyncio.Future[InferResponse]:
-        return self.queue.submit(self.model, request, joinable=joinable, timing=self.metrics.predict)
+        future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
+        pending = self.queue.submit(
+            self.model,
+            request,
+            functools.partial(settle, future),
+            joinable=joinable,
+            timing=self.metrics.predict,
+            on_loop=True,
+        )
+        future.add_done_callback(lambda done: pending.give_up() if done.cancelled() else None)
+        return future
+
+    def ask_beside(self, request: InferRequest) -> concurrent.futures.Future[InferResponse]:
+        """Ask in another thread than that of the event loop."""
+        future: concurrent.futures.Future[InferResponse] = concurrent.futures.Future()
+        self.queue.submit(
+            self.model,
+            request,
+            functools.partial(settle, future),
+            joinable=True,
+            timing=self.metrics.predict,
+            on_loop=False,
+        )
+        return future
 
     async def occupied(self) -> asyncio.Future[InferResponse]:
         """A model that is busy with the row 0 until it is let go."""
@@ -252,7 +282,9 @@ def test_waiting_and_batch_sizes_are_recorded() -> None:
     async def main() -> None:
         setup = Setup()
         setup.metrics = metrics.of("m")
-        setup.queue = ModelQueue("m", setup.thread, setup.metrics, max_waiting=10, max_rows=64, delay=0.0, timeout=30.0)
+        setup.queue = ModelQueue(
+            "m", setup.thread, setup.metrics, as_it_is, max_waiting=10, max_rows=64, delay=0.0, timeout=30.0
+        )
         await test(setup)
         setup.thread.close()
 
@@ -270,10 +302,190 @@ def test_the_rows_of_a_call_are_recorded_whether_or_not_they_could_be_joined() -
     async def main() -> None:
         setup = Setup()
         setup.queue = ModelQueue(
-            "m", setup.thread, metrics.of("m"), max_waiting=10, max_rows=64, delay=0.0, timeout=30.0
+            "m", setup.thread, metrics.of("m"), as_it_is, max_waiting=10, max_rows=64, delay=0.0, timeout=30.0
         )
         await setup.ask(rows(1, 2, 3), joinable=False)
         setup.thread.close()
 
     asyncio.run(main())
     assert metrics.registry.get_sample_value("fairlead_batch_rows_sum", {"model_name": "m"}) == 3
+
+
+def test_a_request_with_a_deadline_of_its_own_expires_by_it_and_others_do_not() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        hurried: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
+        patient = setup.ask(rows(1))
+        setup.queue.submit(
+            setup.model,
+            rows(2),
+            functools.partial(settle, hurried),
+            joinable=True,
+            timing=setup.metrics.predict,
+            on_loop=True,
+            timeout=0.05,
+        )
+        with pytest.raises(errors.DeadlineExceeded, match=r"within 0\.05 seconds"):
+            await hurried
+        setup.model.go.set()
+        await asyncio.gather(first, patient)
+        assert setup.model.calls == [[0], [1]]
+
+    run(test)
+
+
+def test_a_queue_is_idle_when_nothing_is_in_flight_and_the_model_has_returned() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        idle = asyncio.ensure_future(setup.queue.idle())
+        first.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (setup.queue.in_flight, idle.done()) == (0, False)
+        setup.model.go.set()
+        await idle
+        assert setup.model.calls == [[0]]
+
+    run(test)
+
+
+# -- threads beside the event loop, and models that may be called in any ---------------------------------
+
+
+def test_requests_of_threads_and_of_the_event_loop_share_batches() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        beside = [await asyncio.to_thread(setup.ask_beside, rows(number)) for number in (1, 2)]
+        on_loop = setup.ask(rows(3))
+        setup.model.go.set()
+        await first
+        assert values(await on_loop) == [6]
+        assert [values(await asyncio.wrap_future(each)) for each in beside] == [[2], [4]]
+        assert setup.model.calls == [[0], [1, 2, 3]]
+
+    run(test)
+
+
+def test_a_request_of_a_thread_that_is_too_many_is_refused_there() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        waiting = await asyncio.to_thread(setup.ask_beside, rows(1))
+        with pytest.raises(errors.Overloaded, match="1 requests wait already"):
+            await asyncio.to_thread(setup.ask_beside, rows(2))
+        setup.model.go.set()
+        await asyncio.gather(first, asyncio.wrap_future(waiting))
+
+    run(test, max_waiting=1)
+
+
+def test_a_request_of_a_thread_expires_while_the_model_holds_it() -> None:
+    async def test(setup: Setup) -> None:
+        setup.model.go.clear()
+        held = await asyncio.to_thread(setup.ask_beside, rows(1))
+        with pytest.raises(errors.DeadlineExceeded):
+            await asyncio.wrap_future(held)
+
+    run(test, timeout=0.05)
+
+
+class Whereabouts(Doubler):
+    """Remembers in which thread each call was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[str] = []
+
+    def __call__(self, request: InferRequest) -> InferResponse:
+        self.threads.append(threading.current_thread().name)
+        return super().__call__(request)
+
+
+def test_a_model_that_stays_in_its_thread_is_called_there_whoever_asks() -> None:
+    async def test(setup: Setup) -> None:
+        setup.model = model = Whereabouts()
+        await setup.ask(rows(1))
+        await asyncio.wrap_future(await asyncio.to_thread(setup.ask_beside, rows(2)))
+        assert model.threads == ["test", "test"]
+
+    run(test)
+
+
+def test_a_model_that_may_be_called_anywhere_is_called_on_the_loop_once_its_calls_are_known_to_be_short() -> None:
+    async def test(setup: Setup) -> None:
+        setup.model = model = Whereabouts()
+        loop = threading.current_thread().name
+        for _ in range(40):
+            await setup.ask(rows(1))
+        assert model.threads[0] == "test"
+        assert loop in model.threads
+
+    run(test, any_thread=True)
+
+
+def test_a_call_of_another_size_is_tried_in_the_models_thread_first() -> None:
+    async def test(setup: Setup) -> None:
+        setup.model = model = Whereabouts()
+        while threading.current_thread().name not in model.threads:
+            await setup.ask(rows(1))
+        await setup.ask(rows(*[1] * 64))
+        assert model.threads[-1] == "test"
+
+    run(test, any_thread=True)
+
+
+def test_a_model_that_may_be_called_anywhere_is_called_in_the_thread_that_asks() -> None:
+    async def test(setup: Setup) -> None:
+        setup.model = model = Whereabouts()
+
+        def ask() -> tuple[str, list[float]]:
+            answer = setup.ask_beside(rows(2))
+            assert answer.done()  # nobody had to be waited for
+            return threading.current_thread().name, values(answer.result())
+
+        name, answered = await asyncio.to_thread(ask)
+        assert (model.threads, answered) == ([name], [4])
+
+    run(test, any_thread=True)
+
+
+def test_what_comes_while_another_thread_has_the_model_is_answered_without_that_thread() -> None:
+    async def test(setup: Setup) -> None:
+        setup.model = model = Whereabouts()
+        model.go.clear()
+        held = asyncio.ensure_future(asyncio.to_thread(setup.ask_beside, rows(0)))
+        await asyncio.to_thread(model.entered.wait, 30)
+        waiting = [setup.ask(rows(number)) for number in (1, 2)]
+        model.go.set()
+        await asyncio.gather(held, *waiting)
+        assert model.calls == [[0], [1, 2]]
+        assert model.threads[1] == "test"
+
+    run(test, any_thread=True)
+
+
+def test_many_threads_and_the_loop_at_once_get_each_their_own_answer_and_calls_never_overlap() -> None:
+    inside = threading.Lock()
+
+    class Jealous(Doubler):
+        def __call__(self, request: InferRequest) -> InferResponse:
+            assert inside.acquire(blocking=False)
+            try:
+                return super().__call__(request)
+            finally:
+                inside.release()
+
+    async def test(setup: Setup) -> None:
+        setup.model = Jealous()
+
+        def ask(start: int) -> list[list[float]]:
+            return [values(setup.ask_beside(rows(number)).result(30)) for number in range(start, start + 200)]
+
+        async def ask_on_loop(start: int) -> list[list[float]]:
+            return [values(await setup.ask(rows(number))) for number in range(start, start + 200)]
+
+        starts = range(1000, 9000, 1000)
+        asking = [asyncio.to_thread(ask, start) if start % 2000 else ask_on_loop(start) for start in starts]
+        answers = await asyncio.gather(*asking)
+        assert answers == [[[2.0 * number] for number in range(start, start + 200)] for start in starts]
+
+    run(test, any_thread=True)

@@ -1,0 +1,287 @@
+"""Making a model of an artefact: fetch, choose a runtime, load, and let it answer a sample."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from fairlead import errors
+from fairlead.contracts.runtime import AsyncModel, LoadSettings, parse_bool
+from fairlead.engine import failure, memory, modelconfig, selection, skew
+from fairlead.engine.serving import is_model, unload
+from fairlead.plugins import Kind
+
+if TYPE_CHECKING:
+    from fairlead.contracts.runtime import AnyModel, Artifact, Runtime, RuntimeSpec, Setting, SettingValue
+    from fairlead.contracts.tensors import InferRequest
+    from fairlead.engine.memory import Files
+    from fairlead.engine.modelconfig import ModelConfig
+    from fairlead.engine.registry import ModelSource
+    from fairlead.engine.thread import ModelThread
+    from fairlead.plugins import Plugins
+    from fairlead.settings import ServerSettings
+
+__all__ = ["Fetch", "Loaded", "Loader", "Prepared", "complete"]
+
+Fetch: TypeAlias = "Callable[[str], Artifact]"
+"""Brings an artefact onto this machine; called in the thread of the model."""
+
+_log = logging.getLogger("fairlead.models")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A model whose files are here, and which has not been loaded.
+
+    Attributes:
+        source: where it comes from.
+        artifact: its files.
+        config: what is set for it alone.
+        files: how the files are now.
+    """
+
+    source: ModelSource
+    artifact: Artifact
+    config: ModelConfig
+    files: Files
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model that has answered its samples.
+
+    Attributes:
+        model: the model.
+        notes: what a user should know.
+        size: bytes of memory that it takes, as far as was seen.
+    """
+
+    model: AnyModel
+    notes: Sequence[str]
+    size: int
+
+
+class Loader:
+    """Makes models of artefacts, each in a thread of its own.
+
+    Args:
+        plugins: where runtimes come from.
+        fetch: brings artefacts onto this machine.
+        settings: the server's settings.
+        environ: where runtimes' settings are looked for when they are not given; by default the process's own.
+    """
+
+    def __init__(
+        self, plugins: Plugins, fetch: Fetch, settings: ServerSettings, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._plugins = plugins
+        self._fetch = fetch
+        self._settings = settings
+        # Memory can be told apart only when one model loads at a time.
+        self._one_at_a_time = asyncio.Lock() if settings.model_memory_budget else None
+        self._under_way = 0
+        self._begun = 0
+
+    async def prepare(self, source: ModelSource, thread: ModelThread) -> Prepared:
+        """Bring a model's files here, and read what is set for it.
+
+        Raises:
+            StorageError: they cannot be had.
+            ConfigurationError: what is set for it is wrong.
+        """
+
+        def work() -> Prepared:
+            artifact = self._fetch(source.uri)
+            # Read before the files are loaded: what is written from now on makes them other files.
+            files = memory.Files.of(artifact.path)
+            return Prepared(source=source, artifact=artifact, config=modelconfig.read(artifact.path), files=files)
+
+        # In the model's own thread, a daemon: a download that stalls must not keep the process alive.
+        return await thread.run(work)
+
+    async def load(self, prepared: Prepared, thread: ModelThread) -> Loaded:
+        """Load a model and let it answer its samples.
+
+        Raises:
+            Exception: whatever the runtime or the model raises.
+        """
+        name = prepared.source.name
+        runtimes = self._plugins.runtimes()
+        unusable = {info.name: info.error for info in self._plugins.infos(Kind.RUNTIME) if info.error is not None}
+        model_format = prepared.config.model_format or prepared.source.model_format
+        choice = selection.choose(prepared.artifact, runtimes, model_format, unusable)
+        _log.info("model %s: runtime %s, %s", name, choice.spec.name, choice.reason, extra={"model": name})
+        given = {**prepared.source.options, **prepared.config.options}
+        load = LoadSettings(
+            model_name=name,
+            unpickling=self._settings.unpickling,
+            options=complete(choice.spec, given, self._environ),
+        )
+        runtime: Runtime = self._plugins.factory(Kind.RUNTIME, choice.spec)()
+        async with self._weighed(prepared) as scale:
+            await thread.run(lambda: scale.begin(choice.spec))
+            model, notes = await self._answering(runtime, prepared.artifact, load, thread)
+            return Loaded(model=model, notes=notes, size=await thread.run(scale.end))
+
+    @contextlib.asynccontextmanager
+    async def _weighed(self, prepared: Prepared) -> AsyncIterator[_Scale]:
+        async with self._one_at_a_time or contextlib.nullcontext():
+            self._under_way += 1
+            self._begun += 1
+            begun, alone = self._begun, self._under_way == 1
+            try:
+                yield _Scale(prepared, self._settings.model_memory_budget, lambda: alone and self._begun == begun)
+            finally:
+                self._under_way -= 1
+
+    async def _answering(
+        self, runtime: Runtime, artifact: Artifact, load: LoadSettings, thread: ModelThread
+    ) -> tuple[AnyModel, Sequence[str]]:
+        made: list[AnyModel] = []
+
+        def work() -> AnyModel:
+            model = runtime.load(artifact, load)
+            if not is_model(model):
+                raise errors.ModelLoadError(f"The runtime returned {type(model).__name__}, not a model.")
+            made.append(model)
+            return model
+
+        def clean() -> None:
+            for model in made:
+                unload(load.model_name, model)
+
+        try:
+            model = await thread.run(work)
+            skews = skew.find(model.saved_with)
+            notes = await self._answer_samples(load.model_name, model, thread, skews)
+        except BaseException:
+            thread.submit(clean)  # also of a load that nobody waits for any more, once it ends
+            raise
+        return model, [*model.notes, *notes]
+
+    async def _answer_samples(
+        self, name: str, model: AnyModel, thread: ModelThread, skews: Sequence[skew.Skew]
+    ) -> Sequence[str]:
+        """Let the model answer its samples; returns what a user should know.
+
+        A sample is made up from metadata, so a model may refuse it as wrong input without being broken: that is a
+        note, unless the versions differ too.
+
+        Raises:
+            SampleFailed: it does not answer one.
+        """
+        samples = await thread.run(model.samples)
+        if not samples:
+            untried = "No sample could be made from its metadata, so that Ready means only that it has loaded."
+            return [*(f"Version skew: {each}." for each in skews), untried]
+        notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
+        for sample in samples:
+            request = dataclasses.replace(sample, model_name=name)
+            try:
+                await self._ask(model, thread, request)
+            except Exception as error:
+                if isinstance(error, errors.InvalidInput) and not skews:
+                    notes.append(f"A sample made from its metadata was refused: {error}")
+                    continue
+                asked = " ".join(f"{key}={value}" for key, value in request.parameters.items())
+                reason = f"The model loads, but does not answer a sample{f' ({asked})' if asked else ''}: "
+                reason += f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}."
+                if skews:
+                    reason += f" Note that {' and '.join(map(str, skews))}."
+                remedy = skews[0].remedy if skews else None
+                raise errors.SampleFailed(reason, remedy=remedy) from error
+        return notes
+
+    async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest) -> None:
+        if isinstance(model, AsyncModel):
+            answered = failure.contained(model.predict(request))
+        else:
+            answered = thread.run(lambda: model.predict(request))
+        seconds = self._settings.sample_timeout
+        await failure.within(seconds, answered, f"no answer within {seconds:g} seconds")
+
+
+class _Scale:
+    """Weighs one load by the memory that the process has before and after it; used in the model's thread.
+
+    Args:
+        prepared: what loads.
+        limit: what all models may take; 0 for any.
+        is_alone: whether nothing else has loaded since the load began.
+    """
+
+    def __init__(self, prepared: Prepared, limit: int, is_alone: Callable[[], bool]) -> None:
+        self._prepared = prepared
+        self._limit = limit
+        self._is_alone = is_alone
+        self._before: int | None = None
+        self._modules: set[str] = set()
+
+    def begin(self, spec: RuntimeSpec) -> None:
+        """Look before the load; a library is imported first, because it stays when its first model goes."""
+        for library in spec.libraries:
+            with contextlib.suppress(Exception):  # the runtime says it better
+                importlib.import_module(library.module)
+        memory.trim()
+        self._modules = set(sys.modules)
+        self._before = memory.private()
+
+    def end(self) -> int:
+        """Look after the load; no less than the size of the files, and that alone where there is no telling.
+
+        Modules that the load imported first are counted with it, unless it would not fit for them: they stay when the
+        model goes, and are not counted when it loads again.
+        """
+        config, files = self._prepared.config, self._prepared.files
+        if config.memory is not None:
+            return config.memory
+        after = memory.private()
+        if self._before is None or after is None or not self._is_alone():
+            return files.size
+        size = max(after - self._before, files.size)
+        if 0 < self._limit < size and memory.foreign_modules(self._modules, self._prepared.artifact.path.absolute()):
+            return files.size
+        return size
+
+
+def complete(
+    spec: RuntimeSpec, given: Mapping[str, SettingValue], environ: Mapping[str, str]
+) -> dict[str, SettingValue]:
+    """A runtime's settings: what was given, else what the environment says, else the defaults.
+
+    Raises:
+        ConfigurationError: the runtime has no such setting, or the value is not one that it takes.
+    """
+    known = {setting.name: setting for setting in spec.settings}
+    for name in given:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise errors.ConfigurationError(f"Runtime {spec.name} has no setting {name!r} (it has: {names}).")
+    return {
+        name: setting.parse(str(given[name])) if name in given else _from_environment(setting, environ)
+        for name, setting in known.items()
+    }
+
+
+def _from_environment(setting: Setting, environ: Mapping[str, str]) -> SettingValue:
+    for meaning in setting.env:
+        variable, _, value = meaning.partition("=")
+        text = environ.get(variable)
+        if text is None:
+            continue
+        if not value:
+            return setting.parse(text)
+        try:
+            if parse_bool(text):
+                return setting.parse(value)
+        except ValueError as error:
+            raise errors.ConfigurationError(f"{variable}: {error}.") from error
+    return setting.default
