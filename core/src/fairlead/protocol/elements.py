@@ -96,6 +96,10 @@ def rectangle(values: list[Any]) -> tuple[list[Any], tuple[int, ...]] | None:
     while values and type(values[0]) is list:
         if len(shape) == schema.MAX_DIMENSIONS:
             raise errors.InvalidInput(f"data is nested in more than {schema.MAX_DIMENSIONS} dimensions")
+        if len(values) == 1:  # one row, as most requests have
+            values = values[0]
+            shape = (*shape, len(values))
+            continue
         if set(map(type, values)) != {list} or len(set(map(len, values))) != 1:
             return None
         shape = (*shape, len(values[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import logging
 import urllib.parse
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from fairlead.rest import body as bodies
 from fairlead.rest import control, openapi, requestid, responseheaders
 from fairlead.rest import errors as failures
 from fairlead.rest.inference import Inference, Route
+from fairlead.rest.question import ROUTES
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Application"]
 
 _log = logging.getLogger("fairlead.requests")
+
+_QUIET: dict[str, Any] = {}
+if "telemetry" in inspect.signature(fastapi.FastAPI.__init__).parameters:
+    # Newer ones trace every route, probes too, as soon as a model's code sets up OpenTelemetry.
+    _QUIET["telemetry"] = {"tracing": False, "metrics": False, "logs": False}
 
 
 class Application(fastapi.FastAPI):
@@ -43,17 +50,14 @@ class Application(fastapi.FastAPI):
             summary="Model inference over the V1 protocol and the Open Inference Protocol (V2)",
             docs_url=docs,
             redoc_url=None,
+            **_QUIET,
         )
         self._engine = engine
-        self._inference = Inference(engine)
+        self.inference = Inference(engine)
         self.include_router(control.router(engine))
-        for path, kind in (
-            ("/v1/models/{model_name}:predict", Inference.PREDICT),
-            ("/v1/models/{model_name}:explain", Inference.EXPLAIN),
-            ("/v2/models/{model_name}/infer", Inference.INFER),
-        ):
+        for kind, path in ROUTES.items():
             # The shortcut below answers these; the routes are here for what routers do: redirects and 405.
-            self.router.routes.append(StarletteRoute(path, Route(self._inference, kind), methods=["POST"]))
+            self.router.routes.append(StarletteRoute(path, Route(self.inference, kind), methods=["POST"]))
         self.add_exception_handler(errors.FairleadError, _fairlead_error)
         self.add_exception_handler(fastapi.exceptions.RequestValidationError, _invalid_request)
         self.add_exception_handler(starlette.exceptions.HTTPException, _http_error)
@@ -63,9 +67,9 @@ class Application(fastapi.FastAPI):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        asked = self._inference.match(scope)
+        asked = self.inference.match(scope)
         if asked is not None:
-            await self._inference.answer(*asked, scope, receive, send)
+            await self.inference.answer(*asked, scope, receive, send)
             return
         await self._answer_other(scope, receive, send)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +98,8 @@ def _add_v1(made: fastapi.APIRouter, engine: Engine) -> None:
     @made.get("/metrics", tags=["server"], response_class=Response)
     async def metrics(accept: Annotated[str, fastapi.Header()] = "") -> Response:
         """Prometheus metrics, in the text format or in OpenMetrics."""
-        text, content_type = engine.metrics.expose(accept)
+        # In a thread: of many loaded models it takes longer than other requests should wait.
+        text, content_type = await asyncio.to_thread(engine.metrics.expose, accept)
         return Response(text, headers={"content-type": content_type})
 
     @made.get("/v1/models", tags=["v1"])
@@ -107,8 +109,9 @@ def _add_v1(made: fastapi.APIRouter, engine: Engine) -> None:
 
     @made.get("/v1/models/{model_name}", tags=["v1"], responses=_NOT_FOUND | _NOT_READY)
     async def v1_model_ready(model_name: Name) -> dict[str, str | bool]:
-        """Whether a model answers."""
-        return {"name": engine.serving(model_name).name, "ready": True}
+        """Whether a request to a model would be answered."""
+        await engine.check(model_name)
+        return {"name": model_name, "ready": True}
 
 
 def _add_server(made: fastapi.APIRouter, engine: Engine) -> None:
@@ -139,8 +142,8 @@ def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
 
     @made.get("/v2/models/{model_name}", tags=["v2"], responses=_NOT_FOUND | _NOT_READY)
     async def model_metadata(model_name: Name) -> ModelMetadata:
-        """What a model says of itself."""
-        serving = engine.serving(model_name)
+        """What a model says of itself; loads it where models are loaded on demand."""
+        serving = await engine.acquire(model_name)
         return ModelMetadata(
             name=serving.name,
             versions=None,
@@ -151,8 +154,9 @@ def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
 
     @made.get("/v2/models/{model_name}/ready", tags=["v2"], responses=_NOT_FOUND | _NOT_READY)
     async def model_ready(model_name: Name) -> dict[str, str | bool]:
-        """Whether a model answers."""
-        return {"name": engine.serving(model_name).name, "ready": True}
+        """Whether a request to a model would be answered."""
+        await engine.check(model_name)
+        return {"name": model_name, "ready": True}
 
     async def versioned(model_name: Name, version: str) -> None:  # noqa: ARG001  # FastAPI describes it
         """Models have no versions here."""

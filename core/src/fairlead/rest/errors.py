@@ -51,7 +51,10 @@ def respond(error: BaseException) -> ErrorResponse:
     if isinstance(error, errors.InvalidSchema):
         location = ["body", "InferenceRequest", *error.location]
         body["detail"] = [{"type": error.kind, "loc": location, "msg": error.reason}]
-    retry = error.retry_after if isinstance(error, errors.Overloaded) else 1 if status == 503 else None
+    if isinstance(error, errors.Overloaded | errors.ModelNotReady):
+        retry: int | None = error.retry_after
+    else:
+        retry = 1 if status == 503 else None
     headers = ((b"retry-after", str(retry).encode()),) if retry is not None else ()
     return ErrorResponse(status, orjson.dumps(body), headers)
 

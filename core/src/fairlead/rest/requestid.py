@@ -1,25 +1,11 @@
-"""Request ids: taken from ``x-request-id`` when they are fit to be logged and returned, made otherwise."""
+"""The header of request ids, as HTTP has it; which ids there are is the same for every protocol."""
 
 from __future__ import annotations
 
-import os
-import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from fairlead.protocol.requestid import NAME, of
 
 __all__ = ["HEADER", "of"]
 
-HEADER: Final = b"x-request-id"
-_FIT: Final = re.compile(r"[!-~]{1,128}")
-
-
-def of(headers: Mapping[str, str]) -> str:
-    """The id of a request.
-
-    Args:
-        headers: the request's headers, names in lower case.
-    """
-    given = headers.get("x-request-id")
-    return given if given is not None and _FIT.fullmatch(given) else os.urandom(16).hex()
+HEADER: Final = NAME.encode("ascii")

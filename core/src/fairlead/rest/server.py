@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 import uvicorn
 
@@ -21,11 +21,34 @@ if TYPE_CHECKING:
 
     from fairlead.engine.engine import Engine
     from fairlead.engine.registry import ModelSource
+    from fairlead.rest.inference import Inference
     from fairlead.settings import ServerSettings
 
-__all__ = ["Server", "listen"]
+__all__ = ["Companion", "Server", "listen"]
 
 _log = logging.getLogger("fairlead.server")
+
+_LOOK: Final = 0.1
+
+
+class Companion(Protocol):
+    """Another server of the same engine, which lives and ends with this one."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for the log."""
+
+    def start(self) -> None:
+        """Begin to answer; called on the running loop when this server begins to accept."""
+
+    async def drain(self, patience: float) -> None:
+        """Accept no more, and return when what is in flight has been answered, or was cancelled after so many seconds.
+
+        A companion that was never started returns at once.
+        """
+
+    def end(self) -> None:
+        """Cancel what is in flight, without waiting."""
 
 
 class Server(uvicorn.Server):
@@ -41,6 +64,11 @@ class Server(uvicorn.Server):
         self._engine = engine
         self._sources = sources
         self._failure: errors.FairleadError | None = None
+        self._companions: list[Companion] = []
+
+    def accompany(self, companion: Companion) -> None:
+        """Let another server begin when this one does, and end with it; called before this one runs."""
+        self._companions.append(companion)
 
     def run_on(self, sock: socket.socket) -> None:
         """Serve until a signal ends it.
@@ -65,7 +93,12 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what is in flight, and unload the models."""
         self._engine.drain()
+        draining = [
+            self._loop.create_task(companion.drain(self._engine.settings.drain_timeout))
+            for companion in self._companions
+        ]
         await super().shutdown(sockets)
+        await self._drained(draining)
         self._loading.cancel()
         if not self.force_exit:
             await self._engine.stop()
@@ -87,6 +120,18 @@ class Server(uvicorn.Server):
 
     async def _open(self, sockets: list[socket.socket] | None) -> None:
         await super().startup(sockets)
+        if sockets:
+            for companion in self._companions:
+                companion.start()
+
+    async def _drained(self, draining: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for the companions, unless a second signal comes."""
+        left: set[asyncio.Task[None]] = set(draining)
+        while left:
+            _, left = await asyncio.wait(left, timeout=_LOOK)
+            if self.force_exit:
+                for companion in self._companions:
+                    companion.end()
 
     def _exit(self) -> None:
         self.should_exit = True
@@ -104,15 +149,17 @@ class Server(uvicorn.Server):
     async def _announce(self, names: Sequence[str]) -> None:
         for server in self.servers:
             for sock in server.sockets:
-                _log.info("ready on %s: %s", url_of(sock), ", ".join(names) or "no models")
+                beside = "".join(f" (gRPC on {companion.address})" for companion in self._companions)
+                _log.info("ready on %s: %s%s", url_of(sock), ", ".join(names) or "no models", beside)
 
 
 def _config(engine: Engine) -> uvicorn.Config:
     settings: ServerSettings = engine.settings
+    application = Application(engine)
     return uvicorn.Config(
-        Application(engine),
+        application,
         loop=settings.event_loop,
-        http=_connections_of(settings),
+        http=_connections_of(settings, application.inference),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -124,9 +171,12 @@ def _config(engine: Engine) -> uvicorn.Config:
     )
 
 
-def _connections_of(settings: ServerSettings) -> type[Connection]:
+def _connections_of(settings: ServerSettings, answering: Inference) -> type[Connection]:
     class Limited(Connection):
         header_timeout = settings.header_timeout
         max_header_bytes = settings.max_header_bytes
+        body_timeout = settings.body_timeout
+        max_body_bytes = settings.max_body_bytes
+        inference = answering
 
     return Limited

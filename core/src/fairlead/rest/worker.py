@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from fairlead.rest.server import Server
+from fairlead.rest.parting import Parting
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fairlead.engine.engine import Engine
     from fairlead.engine.registry import ModelSource
@@ -20,12 +21,15 @@ __all__ = ["Worker"]
 
 _log = logging.getLogger("fairlead.server")
 
+_LOOK: Final = 0.1
+_QUIET: Final = 2.0  # others accept meanwhile, so that there is no hurry
 
-class Worker(Server):
+
+class Worker(Parting):
     """A server that accepts connections once its models are ready, so that no request meets a worker that is not.
 
-    It writes one line to its supervisor when it is ready, the names of its models as JSON, and drains when the
-    supervisor has gone.
+    It writes one line to its supervisor when it is ready, the names of its models as JSON. It makes room for another
+    worker when the supervisor writes ``drain``, and drains when the supervisor has gone.
 
     Args:
         engine: what it serves.
@@ -36,6 +40,18 @@ class Worker(Server):
     def __init__(self, engine: Engine, sources: Sequence[ModelSource], supervisor: socket.socket) -> None:
         super().__init__(engine, sources)
         self._supervisor = supervisor
+        self._others: Callable[[], bool] = lambda: False
+        self._patience = 0.0
+
+    def wait_for(self, others: Callable[[], bool], patience: float) -> None:
+        """Wait for the clients of another server of this process before this one makes room for another worker.
+
+        Args:
+            others: whether it has any left.
+            patience: seconds in which they leave by themselves.
+        """
+        self._others = others
+        self._patience = patience
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to load, and listen to nothing but the supervisor."""
@@ -44,15 +60,28 @@ class Worker(Server):
         self._loop.add_reader(self._supervisor, self._heard)
         await super().startup([])
 
+    def _let_nobody_in(self) -> None:
+        """Not for a worker to say: others may go on accepting from this socket. The supervisor does when all end."""
+
     async def _announce(self, names: Sequence[str]) -> None:
         await self._open(self._listeners)
         with contextlib.suppress(OSError):  # a supervisor that has gone is noticed below
             await self._loop.sock_sendall(self._supervisor, json.dumps(names).encode() + b"\n")
 
+    async def _wait_for_others(self) -> None:
+        end = self._loop.time() + self._patience
+        while self._others() and self._loop.time() < end:  # noqa: ASYNC110  # nobody tells when the last has gone
+            await asyncio.sleep(_LOOK)
+
     def _heard(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._supervisor.recv(1):
-                return
+        try:
+            said = self._supervisor.recv(64)
+        except OSError:
+            said = b""
+        if said:
+            # Readiness holds: it is that of all workers.
+            self._part(min(_QUIET, self._engine.settings.drain_timeout), self._wait_for_others)
+            return
         self._loop.remove_reader(self._supervisor)
         if not self._engine.draining:
             _log.warning("the supervisor of this worker has gone: draining")
