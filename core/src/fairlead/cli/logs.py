@@ -1,4 +1,7 @@
-"""Log lines on standard error: text for people, one JSON object a line for machines."""
+"""Log lines on standard error: text for people, one JSON object a line for machines.
+
+Nobody who logs waits for whoever reads; see `fairlead.cli.logwriter`.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,51 @@ import datetime as dt
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Final
 
-__all__ = ["configure"]
+from fairlead.cli.logwriter import LogWriter
+
+__all__ = ["configure", "flush", "report_drops"]
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
 
 
-def configure(log_format: str, level: str) -> None:
+def configure(log_format: str, level: str) -> LogWriter | None:
     """Configure the process's logging.
 
     Args:
         log_format: ``text``, ``json``, or ``auto``: text on a terminal, JSON elsewhere.
         level: the least severe level: ``debug``, ``info``, ``warning`` or ``error``.
+
+    Returns:
+        What writes the lines; None for a process that was started without standard error.
     """
-    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)-7s %(message)s") if text else JsonFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # uvicorn tells of its own start and stop; ours says the same with the models' names.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    if sys.stderr is None:
+        root.handlers[:] = [logging.NullHandler()]
+        return None
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    handler = LogWriter(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)-7s %(message)s") if text else JsonFormatter())
+    root.handlers[:] = [handler]
+    return handler
+
+
+def flush() -> None:
+    """Wait until what was logged is written, for a time that is bounded: what is printed next comes after it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def report_drops(count: Callable[[int], None]) -> None:
+    """Call this with the number of lines that are dropped, from now on."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogWriter):
+            handler.report_drops(count)
 
 
 class JsonFormatter(logging.Formatter):
