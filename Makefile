@@ -17,9 +17,9 @@ export UV_DEFAULT_INDEX := $(call PIP_CONFIG,index-url)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint type unit fmt constraints clean
+.PHONY: help demo test install lint type unit fmt bench constraints clean
 
-help: ## list the verbs
+help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: install ## train a small model, serve it, and ask it over V1 and V2
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproje
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"Fairlead needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.11")'
 	@test -x $(UV) || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
 	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[testing]" $(foreach room,$(PLUGINS),--editable "$(room)[all]") --group dev
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[testing,tracing]" $(foreach room,$(PLUGINS),--editable "$(room)[all]") --group dev
 	@touch $@
 
 lint: install ## ruff and import-linter
@@ -47,6 +47,9 @@ unit: install ## pytest
 
 fmt: install ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: install ## compare with KServe and others; BENCH_ARGS='--only v1' for a part
+	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
 
 constraints: install ## pin again what was tried together
 	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --all-extras --group dev core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" > constraints.new

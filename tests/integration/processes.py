@@ -39,6 +39,13 @@ class ServerProcess:
     lines: list[str]
 
     @property
+    def grpc_address(self) -> str:
+        """Where it listens for gRPC."""
+        found = re.search(r"gRPC on ([\w.:\[\]]+)", "".join(self.lines))
+        assert found is not None, self.lines
+        return found[1]
+
+    @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
@@ -74,7 +81,7 @@ def served(
         environ: variables on top of this process's environment.
         python: the interpreter to run it with.
     """
-    command = [python, "-m", "fairlead.cli.main", "serve", "--http-port", "0", *arguments]
+    command = [python, "-m", "fairlead.cli.main", "serve", "--http-port", "0", "--grpc-port", "0", *arguments]
     command += [] if model is None else [str(model)]
     env = {**os.environ, **(environ or {})}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=env)

@@ -6,9 +6,8 @@ for. What has been given up (the client has gone, the deadline has passed) is dr
 anything.
 
 Requests come from the event loop and from threads beside it, and one call runs at a time. Where it runs: a model that
-has to stay in the thread that loaded it runs there. One that may be called in any thread runs where the request is: on
-the event loop when the call is known to be short (`fairlead.engine.pace`), and in the thread that asks, which would
-only wait.
+has to stay in the thread that loaded it runs there. One that may be called in any thread runs where the request is, on
+the event loop or in the thread that asks, when the call is known to be short (`fairlead.engine.pace`).
 """
 
 from __future__ import annotations
@@ -175,7 +174,7 @@ class ModelQueue:
                 starts = self._flushing = True
         if pending.deadline < self._alarm_at:
             self._on_loop(on_loop, self._set_alarm, pending.deadline)
-        if leads and self._pace is not None:
+        if leads and self._pace is not None and self._pace.is_short(_size(taken)):
             self._lead(taken)
         elif leads:
             self._thread.submit(lambda: self._work(taken))

@@ -165,13 +165,14 @@ class Serving:
             asked.give_up()
 
     def ask_from_thread(
-        self, request: InferRequest, timeout: float | None = None
+        self, request: InferRequest, timeout: float | None = None, span: RequestSpan | None = None
     ) -> concurrent.futures.Future[InferResponse]:
         """As `infer`, for a thread beside the event loop: ``result()`` waits, ``cancel()`` gives the request up.
 
         Args:
             request: the request.
             timeout: seconds within which the client wants the answer; None for the server's own limit.
+            span: the trace of the request.
 
         Raises:
             ModelNotReady: the model was unloaded, or replaced, since it was looked up.
@@ -179,7 +180,7 @@ class Serving:
         """
         future: concurrent.futures.Future[InferResponse] = concurrent.futures.Future()
         limit = math.inf if timeout is None else timeout
-        asked = self.ask(request, functools.partial(settle, future), timeout=limit, on_loop=False)
+        asked = self.ask(request, functools.partial(settle, future), timeout=limit, span=span, on_loop=False)
         if not future.done():
             future.add_done_callback(lambda done: asked.give_up() if done.cancelled() else None)
         return future

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from fairlead.contracts.tensors import Tensor
     from fairlead.protocol.documents import Body
 
-__all__ = ["decode", "decode_response", "encode", "encode_request"]
+__all__ = ["TRITON_ONLY", "decode", "decode_response", "encode", "encode_request", "from_payload"]
 
 JSON: Final = "application/json"
 
 _BINARY_DATA: Final = "binary_data"
 _BINARY_DATA_OUTPUT: Final = "binary_data_output"
-_TRITON_ONLY: Final = ("classification", "shared_memory_region")
+TRITON_ONLY: Final = ("classification", "shared_memory_region")
 """Parameters by which Triton's clients ask for an answer of another kind; to ignore them would answer wrongly."""
 
 
@@ -78,7 +78,7 @@ def encode(response: InferResponse, request: InferRequest, *, inherit_binary: bo
         InferenceFailed: the model's answer is not consistent.
     """
     if response.payload is not None:
-        response = _from_payload(response)
+        response = from_payload(response)
     chosen = _chosen(response, request, inherit_binary=inherit_binary)
     identity = response.id or request.id or str(uuid.uuid4())
     if not any(as_binary for _, as_binary in chosen):
@@ -186,7 +186,7 @@ def _requested(value: object) -> list[RequestedOutput]:
         name = schema.text(schema.required(document, "name", location), (*location, "name"))
         parameters = schema.parameters(document, location)
         schema.flag(parameters, _BINARY_DATA, location)
-        unsupported = next((word for word in _TRITON_ONLY if word in parameters), None)
+        unsupported = next((word for word in TRITON_ONLY if word in parameters), None)
         if unsupported is not None:
             raise errors.NotSupported(f"output {name!r} asks for {unsupported}, an extension of Triton's")
         if name in outputs:
@@ -198,8 +198,12 @@ def _requested(value: object) -> list[RequestedOutput]:
 # -- writing --------------------------------------------------------------------------------------------
 
 
-def _from_payload(response: InferResponse) -> InferResponse:
-    """A payload that is a V2 answer, as tensors, so that it is checked and filtered as every other."""
+def from_payload(response: InferResponse) -> InferResponse:
+    """A payload that is a V2 answer, as tensors, so that it is checked and filtered as every other.
+
+    Raises:
+        InferenceFailed: it is none.
+    """
     payload = response.payload
     if response.outputs or not isinstance(payload, dict) or "outputs" not in payload:
         raise errors.InferenceFailed(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fairlead.contracts.tensors import Parameter
 
-__all__ = ["data", "describe", "own_parameters", "read"]
+__all__ = ["data", "describe", "own_parameters", "read", "require_consistent"]
 
 
 def read(listed: list[Any], role: str, binary: v2_binary.Buffers | None) -> list[Tensor]:
@@ -98,7 +98,7 @@ def data(tensor: Tensor) -> Any:
         InvalidInput: JSON cannot carry it (FP16, BF16, bytes that are not UTF-8).
         InferenceFailed: the tensor is not consistent.
     """
-    _require_consistent(tensor)
+    require_consistent(tensor)
     if tensor.datatype is Datatype.BYTES:
         return elements.to_texts(tensor)
     if tensor.datatype in (Datatype.FP16, Datatype.BF16):
@@ -127,7 +127,7 @@ def describe(
         document: dict[str, Any] = {"name": tensor.name, "shape": tensor.shape, "datatype": tensor.datatype}
         parameters = own_parameters(tensor)
         if as_binary:
-            _require_consistent(tensor)
+            require_consistent(tensor)
             chunk = buffers.to_buffer(tensor)
             document["parameters"] = {**parameters, v2_binary.SIZE: len(chunk)}
             if len(chunk):
@@ -140,7 +140,12 @@ def describe(
     return described, chunks
 
 
-def _require_consistent(tensor: Tensor) -> None:
+def require_consistent(tensor: Tensor) -> None:
+    """Make sure that a model's tensor holds what its datatype says.
+
+    Raises:
+        InferenceFailed: it holds something else.
+    """
     if tensor.data.dtype != tensor.datatype.numpy:
         raise errors.InferenceFailed(
             f"tensor {tensor.name!r} says that it is {tensor.datatype} and holds {tensor.data.dtype}; "

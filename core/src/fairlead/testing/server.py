@@ -37,11 +37,13 @@ class RunningServer:
         url: its base URL.
         engine: its engine, for tests that look inside.
         client: a client with that base URL.
+        grpc_address: host and port of its gRPC server; None where it has none.
     """
 
     url: str
     engine: Engine
     client: httpx.Client
+    grpc_address: str | None = None
 
 
 @contextlib.contextmanager
@@ -51,6 +53,7 @@ def running_server(
     repository: Repository | None = None,
     options: Mapping[str, Any] | None = None,
     wait: bool = True,
+    grpc: bool = False,
     **settings: Any,
 ) -> Iterator[RunningServer]:
     """Serve models until the block ends.
@@ -60,6 +63,7 @@ def running_server(
         repository: a folder that more models can be loaded from.
         options: settings of the runtimes.
         wait: whether to wait until the server is ready.
+        grpc: whether it serves gRPC as well.
         settings: fields of `ServerSettings`.
 
     Yields:
@@ -71,12 +75,16 @@ def running_server(
     """
     plugins = Plugins.discover()
     engine = Engine(
-        plugins, Fetcher(plugins).fetch, ServerSettings(host="127.0.0.1", http_port=0, **settings), repository
+        plugins,
+        Fetcher(plugins).fetch,
+        ServerSettings(host="127.0.0.1", http_port=0, grpc_port=0, **settings),
+        repository,
     )
     sources = [ModelSource(name=name, uri=str(uri), options=options or {}) for name, uri in models.items()]
     sock = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     server = _Observed(engine, sources)
+    grpc_address = _accompanied(server, engine) if grpc else None
     thread = threading.Thread(target=server.run_and_keep_failure, args=(sock,), name="server", daemon=True)
     thread.start()
     try:
@@ -85,12 +93,22 @@ def running_server(
         if server.failure is not None:
             raise server.failure
         with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
-            yield RunningServer(url, engine, client)
+            yield RunningServer(url, engine, client, grpc_address)
     finally:
         server.should_exit = True
         thread.join(PATIENCE)
         if thread.is_alive():
             raise TimeoutError(f"the server did not stop within {PATIENCE:g} seconds")
+
+
+def _accompanied(server: Server, engine: Engine) -> str:
+    """Give a server a gRPC server beside it; returns where that listens."""
+    from fairlead.grpc.server import GrpcServer
+
+    companion = GrpcServer(engine)
+    companion.listen()
+    server.accompany(companion)
+    return companion.address
 
 
 class _Observed(Server):

@@ -1,0 +1,75 @@
+"""The one table from errors to gRPC status codes, and what a client is told beside the code."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from grpc import StatusCode
+
+from fairlead import errors
+
+if TYPE_CHECKING:
+    from fairlead.grpc.metadata import Metadata
+
+__all__ = ["Failure", "failure_of"]
+
+_CODE: Final[dict[type[errors.FairleadError], StatusCode]] = {
+    errors.InvalidInput: StatusCode.INVALID_ARGUMENT,
+    errors.PayloadTooLarge: StatusCode.RESOURCE_EXHAUSTED,
+    errors.ModelNotFound: StatusCode.NOT_FOUND,
+    errors.ModelNotReady: StatusCode.UNAVAILABLE,
+    errors.ServerNotReady: StatusCode.UNAVAILABLE,
+    errors.Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
+    errors.NotSupported: StatusCode.UNIMPLEMENTED,
+    errors.InferenceFailed: StatusCode.INTERNAL,
+    errors.FairleadError: StatusCode.INTERNAL,
+}
+
+_LONGEST: Final = 1024
+"""Characters of a text: a client refuses metadata of more than 8 KiB, and non-ASCII ones are escaped on the wire."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as it goes to a client.
+
+    Attributes:
+        code: the status code.
+        details: its text.
+        metadata: trailing metadata: when to try again, where trying again helps.
+    """
+
+    code: StatusCode
+    details: str
+    metadata: Metadata = ()
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The answer to a call that failed with this error.
+
+    The text of an exception that is not ours stays in the log: it may hold what is none of the client's business.
+    """
+    if not isinstance(error, errors.FairleadError):
+        return Failure(StatusCode.INTERNAL, "Internal server error")
+    code = next(_CODE[kind] for kind in type(error).__mro__ if kind in _CODE)
+    return Failure(code, _fitting(str(error)), _retry(error, code))
+
+
+def _retry(error: errors.FairleadError, code: StatusCode) -> Metadata:
+    if isinstance(error, errors.Overloaded):
+        # A client with a retry policy obeys the second one (gRFC A6); the first is for people and other clients.
+        return (
+            ("retry-after", str(error.retry_after)),
+            ("grpc-retry-pushback-ms", str(error.retry_after * 1000)),
+        )
+    if code is StatusCode.UNAVAILABLE:
+        return (("retry-after", str(error.retry_after if isinstance(error, errors.ModelNotReady) else 1)),)
+    return ()
+
+
+def _fitting(text: str) -> str:
+    # A model's exception may quote what a client sent, lone surrogates included; the status must be UTF-8 all the same.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
