@@ -1,4 +1,4 @@
-"""The tables of ``docs/serving.md`` that repeat what the code says: made from the code, and checked by a test.
+"""The tables of the pages that repeat what the code says: made from the code, and checked by a test.
 
 ``python tests/e2e/tables.py`` writes them anew.
 """
@@ -24,9 +24,9 @@ from fairlead.rest.app import Application
 from fairlead.settings import ServerSettings
 from fairlead.storage.fetcher import Fetcher
 
-__all__ = ["PAGE", "TABLES", "rewritten"]
+__all__ = ["PAGES", "rewritten"]
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "serving.md"
+_DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 
 _POD: Final = "KUBERNETES_SERVICE_HOST"
 _OPTIONS: Final = """
@@ -40,9 +40,10 @@ print(json.dumps([
 """
 
 
-def rewritten(text: str) -> str:
-    """A page with its tables made anew."""
-    for name, made in TABLES.items():
+def rewritten(page: Path) -> str:
+    """The text of a page with its tables made anew."""
+    text = page.read_text(encoding="utf-8")
+    for name, made in PAGES[page].items():
         marks = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
         table = "".join(f"{line}\n" for line in made())
         text, count = marks.subn(lambda found, table=table: f"{found[1]}{table}{found[2]}", text)  # type: ignore[misc]  # a bound default
@@ -88,7 +89,7 @@ def _shown(option: Mapping[str, Any]) -> str:
     default: str = option["default"]
     if option["type"] == "float":
         return f"`{float(default):g}`"
-    return f"`{default.lower() if option['type'] == 'bool' else default}`"
+    return f"`{default.lower() if option['type'] == 'bool' else default}`" if default else "none"
 
 
 def _without_effect() -> list[str]:
@@ -136,19 +137,22 @@ def _metrics() -> list[str]:
     return _table(("metric", "type", "meaning"), rows)
 
 
-TABLES: Final[Mapping[str, Callable[[], list[str]]]] = {
-    "routes": _routes,
-    "errors": _errors,
-    "settings": _settings,
-    "flags-without-effect": _without_effect,
-    "flags-refused": _refused,
-    "metrics": _metrics,
+PAGES: Final[Mapping[Path, Mapping[str, Callable[[], list[str]]]]] = {
+    _DOCS / "serving.md": {
+        "routes": _routes,
+        "errors": _errors,
+        "settings": _settings,
+        "flags-without-effect": _without_effect,
+        "flags-refused": _refused,
+    },
+    _DOCS / "observability.md": {"metrics": _metrics},
 }
 
 
 def main() -> None:
-    """Write the tables of the page anew."""
-    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the tables of the pages anew."""
+    for page in PAGES:
+        page.write_text(rewritten(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -37,5 +37,5 @@ def test_the_model_answers_over_both_protocols(printed: str) -> None:
 
 
 def test_the_server_says_where_it_is_ready_and_stops_in_order(printed: str) -> None:
-    assert re.search(r"ready on http://127\.0\.0\.1:\d+: iris$", printed, re.MULTILINE)
+    assert re.search(r"ready on http://127\.0\.0\.1:\d+: iris \(gRPC on 127\.0\.0\.1:\d+\)$", printed, re.MULTILINE)
     assert printed.endswith("INFO    SIGTERM: draining\n  INFO    model iris is unloaded\n")

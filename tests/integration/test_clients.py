@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 from tritonclient.utils import InferenceServerException
 
-from integration.environments import environment
+from comparison.environments import environment
 from integration.processes import ServerProcess, served
 
 HERE = Path(__file__).parent

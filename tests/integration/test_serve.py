@@ -56,13 +56,13 @@ def test_the_name_comes_from_the_file_and_the_choice_of_the_runtime_is_explained
 
 def test_the_arguments_of_kserves_serving_runtimes_work(iris: Path) -> None:
     arguments = ["--model_name=flowers", f"--model_dir={iris}", "--workers=1", "--nthread=1", "--enable_docs_url=true"]
-    arguments += ["--enable_latency_logging=true", "--grpc_port=8081", "--max_threads=4", "--enable_grpc=false"]
+    arguments += ["--enable_latency_logging=true", "--grpc_port=0", "--max_threads=2", "--max_asyncio_workers=4"]
     with served(None, arguments) as server:
         assert server.client.post("/v1/models/flowers:predict", json=FLOWER).json() == {"predictions": [0]}
         assert server.client.get("/docs").status_code == 200
         messages = [line["message"] for line in server.logged()]
-        assert "--grpc_port has no effect: this server does not speak gRPC" in messages
-        assert not any("enable_grpc" in str(message) for message in messages)
+        assert "--max_asyncio_workers has no effect: every model has a thread of its own" in messages
+        assert not any("grpc_port" in str(message) or "max_threads" in str(message) for message in messages)
         assert any(line["logger"] == "fairlead.access" for line in server.logged())
 
 

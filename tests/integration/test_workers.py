@@ -107,7 +107,7 @@ def failing(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def without_address(text: str) -> list[str]:
-    return [line for line in text.splitlines() if "listening on" not in line]
+    return [line for line in text.splitlines() if "listening on" not in line and "in each worker" not in line]
 
 
 # -- answering ------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_a_worker_that_is_killed_as_it_starts_ends_the_server(model: Path) -> No
     model.write_text(MODEL.replace('self.wait_at("loading")', "os.kill(os.getpid(), 9)"))
     done = failing(str(model), "--workers", "2")
     assert done.returncode == 1
-    assert "A worker was killed by SIGKILL before it was ready." in done.stderr
+    assert re.search(r"worker 0 \(process \d+\) was killed by SIGKILL before it was ready\.", done.stderr)
 
 
 def test_a_server_without_workers_is_refused(model: Path) -> None:

@@ -168,6 +168,11 @@ class ServerSettings:
     )
     sample_timeout: float = _option(60.0, "seconds within which a model that loads must answer each sample; 0 for any")
     max_queue_size: int = _option(1024, "requests that may wait for a model; more are refused with 429")
+    max_queue_delay: float = _option(
+        1.0,
+        "seconds of work that may wait for a model, as far as its calls so far tell; more is refused with 429, but "
+        "never while fewer than 64 requests wait; 0 for any",
+    )
     max_batch_size: int = _option(64, "rows that are joined to one call of a model; 1 turns batching off")
     max_batch_delay: float = _option(
         0.0, "seconds to wait for a batch to fill; 0 takes what waits when the model is free"

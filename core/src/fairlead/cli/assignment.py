@@ -26,6 +26,9 @@ class Assignment:
         membership: a descriptor of that folder; see `join`.
         listener: the descriptor of the socket that all workers accept connections from.
         channel: the descriptor of a socket whose other end the supervisor has, as long as it lives.
+        grpc_port: the port on which every worker opens a gRPC listener of its own, with SO_REUSEPORT; None for none.
+        grpc_turn: how many such listeners there are already; None while no worker retires, so that it does not matter.
+        share: whether this process may load the models for others as well, and be their template.
     """
 
     slot: int
@@ -33,6 +36,9 @@ class Assignment:
     membership: int
     listener: int
     channel: int
+    grpc_port: int | None = None
+    grpc_turn: int | None = None
+    share: bool = False
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -54,6 +60,18 @@ class Assignment:
             os.set_inheritable(descriptor, False)
         return assignment
 
+    def forked(self, slot: int, membership: int, listener: int, channel: int, grpc_turn: int | None) -> Self:
+        """The assignment of a process that this one forks."""
+        return dataclasses.replace(
+            self,
+            slot=slot,
+            membership=membership,
+            listener=listener,
+            channel=channel,
+            grpc_turn=grpc_turn,
+            share=False,
+        )
+
     def leave(self) -> None:
         """Give up the membership, and remove the folder if supervisor and workers have all gone."""
         try:
@@ -66,7 +84,7 @@ class Assignment:
             os.close(self.membership)
 
 
-def join(folder: Path) -> int:
+def join(folder: str | Path) -> int:
     """A descriptor that holds a shared lock on a folder: as long as it is open, its holder is a member.
 
     The supervisor removes the folder. When it was killed, the last member to leave does.

@@ -1,4 +1,4 @@
-"""``fairlead serve``: one model, or a folder of models, over REST."""
+"""``fairlead serve``: one model, or a folder of models, over REST and gRPC."""
 
 from __future__ import annotations
 
@@ -9,33 +9,30 @@ import os
 import re
 import resource
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
-from fairlead.contracts.runtime import parse_bool
-from fairlead.settings import ServerSettings, options
+from fairlead.settings import ByteSize, ServerSettings, options
 
 if TYPE_CHECKING:
     from fairlead.cli.assignment import Assignment
+    from fairlead.cli.hangup import Hangup
     from fairlead.contracts.runtime import RuntimeSpec, Setting, SettingValue
     from fairlead.engine.engine import Engine
-    from fairlead.engine.metrics import Share
+    from fairlead.engine.loading import Fetch
     from fairlead.engine.registry import ModelSource
-    from fairlead.engine.repository import Repository
+    from fairlead.engine.repository import Listing, Repository
     from fairlead.plugins import Plugins
+    from fairlead.rest.worker import Worker
+    from fairlead.tracing.tracer import Tracing
 
 __all__ = ["add_arguments", "run"]
 
 _log = logging.getLogger("fairlead.server")
 
 _WITHOUT_EFFECT: Final[Mapping[str, str]] = {
-    "grpc_port": "this server does not speak gRPC",
-    "enable_grpc": "this server does not speak gRPC",
-    "grpc_max_send_message_length": "this server does not speak gRPC",
-    "grpc_max_receive_message_length": "this server does not speak gRPC",
-    "max_threads": "this server does not speak gRPC",
     "max_asyncio_workers": "every model has a thread of its own",
     "protocol": "every model answers every protocol",
     "predictor_protocol": "there is no predictor host to ask",
@@ -54,13 +51,12 @@ _REFUSED: Final[Mapping[str, str]] = {
 }
 """Flags of KServe's model server whose meaning cannot be had here, each with the remedy."""
 
-_EPILOG: Final = """\
-BOOL is true or false. Each option of the group "server", except --workers, can be set by the environment as well,
-as FAIRLEAD_<NAME>: FAIRLEAD_HTTP_PORT=9000 is --http-port 9000. A flag wins over a variable.
-"""
+_FITTING: Final = "one or more of A-Z a-z 0-9 . _ - and not dots alone"
 
-_NAME: Final = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]+")
-"""Names that a route can hold; paths of dots alone are resolved by clients before they ask."""
+_EPILOG: Final = """\
+BOOL is true or false. Each option of the group "server", except --workers and --share-models, can be set by the
+environment as well, as FAIRLEAD_<NAME>: FAIRLEAD_HTTP_PORT=9000 is --http-port 9000. A flag wins over a variable.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,8 +88,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="server processes that share the port, each with its own copy of the models; with more than 1, models "
-        "cannot be loaded and unloaded over the network (default: 1)",
+        help="server processes that share the port; with more than 1, models cannot be loaded and unloaded over the "
+        "network (default: 1)",
+    )
+    server.add_argument(
+        "--share-models",
+        dest="share_models",
+        choices=("auto", "off"),
+        default="auto",
+        help="whether models are loaded once for all --workers, where runtime and system permit, or in each (default: "
+        "auto)",
     )
     for option in options():
         server.add_argument(
@@ -116,23 +120,32 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FairleadError: the arguments are wrong, the address is taken, or no model is ready.
     """
-    from fairlead.cli import logs, workers
-    from fairlead.cli.assignment import Assignment
+    from fairlead.cli import logs
 
     settings = _settings(args)
     logs.configure(settings.log_format, settings.log_level)
+    try:
+        return _run(args, settings)
+    finally:
+        logs.flush()  # what the command prints of an error comes after what was logged
+
+
+def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
+    from fairlead.cli import workers
+    from fairlead.cli.assignment import Assignment
+    from fairlead.cli.hangup import Hangup, ignore_hangups
+
     _allow_many_connections()
     assignment = Assignment.take(os.environ)
     if assignment is not None:
-        try:
-            _work(args, settings, assignment)
-        finally:
-            assignment.leave()
+        ignore_hangups()
+        _work(args, settings, assignment)
         return 0
     _check_flags(args)
+    hangup = Hangup()
     if args.workers > 1:
-        return workers.supervise(args.workers, settings)
-    _serve(args, settings)
+        return workers.supervise(args.workers, settings, hangup, share=_shares(args, settings))
+    _serve(args, settings, hangup)
     return 0
 
 
@@ -143,40 +156,119 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _serve(args: argparse.Namespace, settings: ServerSettings) -> None:
+def _serve(args: argparse.Namespace, settings: ServerSettings, hangup: Hangup) -> None:
     """Serve in this process alone."""
-    from fairlead.rest.listener import listen
-    from fairlead.rest.server import Server
+    from fairlead.cli import logs
+    from fairlead.engine.engine import Engine
+    from fairlead.plugins import Plugins
 
-    engine, sources = _engine(args, settings)
-    sock = listen(settings.host, settings.http_port)
-    _log.info("listening on %s:%d", *sock.getsockname()[:2])
-    Server(engine, sources).run_on(sock)
+    plugins = Plugins.discover()
+    sources, repository = _models(args, plugins)
+    with _traced() as tracing:
+        from fairlead.rest.alone import Alone
+        from fairlead.rest.listener import listen
+
+        engine = Engine(plugins, _fetch(plugins), settings, repository, tracing=tracing)
+        logs.report_drops(engine.metrics.dropped_lines.inc)
+        sock = listen(settings.host, settings.http_port)
+        server = Alone(engine, sources, hangup.tell)
+        beside = ""
+        if settings.enable_grpc:
+            from fairlead.grpc.server import GrpcServer
+
+            companion = GrpcServer(engine)
+            companion.listen()
+            server.accompany(companion)
+            beside = f" (gRPC on {companion.address})"
+        host, port, *_ = sock.getsockname()
+        _log.info("listening on %s:%d%s", host, port, beside)
+        server.run_on(sock)
+
+
+@contextlib.contextmanager
+def _traced() -> Iterator[Tracing | None]:
+    """Traces as the environment asks for them, until the server ends; before anything else of OpenTelemetry's."""
+    from fairlead.tracing.tracer import Tracing
+
+    tracing = Tracing.from_environment()
+    if tracing is None:
+        yield None
+        return
+    tracing.install()
+    ids = tracing.log_filter()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(ids)
+    try:
+        yield tracing
+    finally:
+        tracing.close()
+
+
+def _shares(args: argparse.Namespace, settings: ServerSettings) -> bool:
+    """Whether workers share models as far as the models permit."""
+    from fairlead.cli import preload
+
+    if args.share_models == "off":
+        return False
+    reason = preload.why_not(settings)
+    if reason is not None:
+        _log.info("models are loaded in each worker: %s", reason)
+    return reason is None
 
 
 def _work(args: argparse.Namespace, settings: ServerSettings, assignment: Assignment) -> None:
     """Serve beside other processes, on what a supervisor has assigned."""
+    from fairlead.cli import logs, preload
+    from fairlead.engine.engine import Engine
     from fairlead.engine.metrics import Share
+    from fairlead.engine.preloading import PreloadedPlugins, Preloading
     from fairlead.rest.worker import Worker
 
-    engine, sources = _engine(args, settings, Share(Path(assignment.folder), assignment.slot))
-    with socket.socket(fileno=assignment.listener) as listener, socket.socket(fileno=assignment.channel) as channel:
-        Worker(engine, sources, channel).run_on(listener)
+    plugins = PreloadedPlugins.discover()
+    own: Assignment | None = assignment
+    try:
+        sources, repository = _models(args, plugins)
+        preloading = Preloading(plugins, _fetch(plugins), settings)
+        if assignment.share:
+            own = preload.serve_template(assignment, preloading, sources)
+        if own is None:
+            return
+        # A fetch of its own: connections of one that was copied would be everybody's.
+        fetch = preloading.fetching(_fetch(plugins))
+        share = Share(Path(own.folder), own.slot)
+        with (
+            _traced() as tracing,
+            socket.socket(fileno=own.listener) as listener,
+            socket.socket(fileno=own.channel) as channel,
+        ):
+            engine = Engine(plugins, fetch, settings, repository, share, tracing=tracing)
+            logs.report_drops(engine.metrics.dropped_lines.inc)
+            worker = Worker(engine, sources, channel)
+            if own.grpc_port is not None:
+                _accompany(worker, engine, own.grpc_port, own.grpc_turn)
+            worker.run_on(listener)
+    finally:
+        (assignment if own is None else own).leave()
 
 
-def _engine(
-    args: argparse.Namespace, settings: ServerSettings, share: Share | None = None
-) -> tuple[Engine, Sequence[ModelSource]]:
-    """An engine, and the models that it is to load first."""
-    from fairlead.engine.engine import Engine
-    from fairlead.plugins import Plugins
+def _accompany(worker: Worker, engine: Engine, port: int, turn: int | None) -> None:
+    """Let a gRPC server open the port, beside those of other workers, once the models of this one are ready."""
+    from fairlead.cli import steering
+    from fairlead.grpc.server import CONNECTION_AGE, GrpcServer
+
+    def listening() -> None:
+        if turn is not None:
+            steering.steer(port, turn)
+
+    worker.accompany(GrpcServer(engine, port=port, share_port=True, listening=listening))
+    worker.wait_for(lambda: steering.connections(port) > 0, 1.1 * CONNECTION_AGE + 1)
+
+
+def _fetch(plugins: Plugins) -> Fetch:
     from fairlead.storage import progress
     from fairlead.storage.fetcher import Fetcher
 
-    plugins = Plugins.discover()
-    sources, repository = _models(args, plugins)
-    fetcher = Fetcher(plugins, progress=progress.automatic(logging.getLogger("fairlead.storage")))
-    return Engine(plugins, fetcher.fetch, settings, repository, share), sources
+    return Fetcher(plugins, progress=progress.automatic(logging.getLogger("fairlead.storage"))).fetch
 
 
 def _settings(args: argparse.Namespace) -> ServerSettings:
@@ -200,8 +292,7 @@ def _check_flags(args: argparse.Namespace) -> None:
     if args.workers < 1:
         raise errors.ConfigurationError(f"--workers {args.workers}: at least 1 process must serve.")
     for name, reason in _WITHOUT_EFFECT.items():
-        value = getattr(args, name)
-        if value is not None and not (name == "enable_grpc" and not parse_bool(value)):
+        if getattr(args, name) is not None:
             _log.warning("--%s has no effect: %s", name, reason)
 
 
@@ -212,7 +303,7 @@ def _models(args: argparse.Namespace, plugins: Plugins) -> tuple[Sequence[ModelS
         ConfigurationError: no model is given, or it is given twice.
     """
     from fairlead.engine.registry import ModelSource
-    from fairlead.engine.repository import Repository
+    from fairlead.engine.repository import NAME, Listing, Repository
 
     if args.model is not None and args.model_dir is not None:
         raise errors.ConfigurationError("The model is given twice, as an argument and by --model_dir.")
@@ -220,37 +311,32 @@ def _models(args: argparse.Namespace, plugins: Plugins) -> tuple[Sequence[ModelS
     if uri is None:
         raise errors.ConfigurationError("No model is given.", remedy="Try: fairlead serve path/to/model.joblib")
     given = _runtime_options(args, plugins.runtimes())
-    folder = _repository_folder(uri, args.format, plugins.runtimes())
-    if folder is not None:
+    folder = Path(uri.removeprefix("file://"))
+    listing = Listing.of(folder) if folder.is_dir() else None
+    if listing is not None and _is_repository(listing, args.format, plugins.runtimes()):
         if args.name is not None:
             raise errors.ConfigurationError(
                 f"{uri} is a folder of models, each served by the name of its own folder; --name does not fit."
             )
         repository = Repository(folder, args.format, given)
-        return repository.sources(), repository
-    if args.name is not None and not _NAME.fullmatch(args.name):
+        for name in repository.unservable(listing):
+            _log.warning("the folder %r is not served: its name does not fit in a route (%s)", name, _FITTING)
+        return repository.sources(listing), repository
+    if args.name is not None and not NAME.fullmatch(args.name):
         raise errors.ConfigurationError(
             f"--name {args.name!r} does not fit in a route.",
-            remedy="Write one or more of A-Z a-z 0-9 . _ - and not dots alone.",
+            remedy=f"Write {_FITTING}.",
         )
     name = args.name or ("model" if args.model is None else _name_of(uri))
     return [ModelSource(name=name, uri=uri, model_format=args.format, options=given)], None
 
 
-def _repository_folder(uri: str, model_format: str | None, runtimes: Mapping[str, RuntimeSpec]) -> Path | None:
-    """The folder, when the URI is a local folder that holds folders and nothing that a runtime takes itself."""
-    from fairlead.contracts.runtime import Artifact
-
-    path = Path(uri.removeprefix("file://"))
-    if not path.is_dir():
-        return None
-    artifact = Artifact(path=path, uri=uri)
+def _is_repository(listing: Listing, model_format: str | None, runtimes: Mapping[str, RuntimeSpec]) -> bool:
+    """Whether a folder holds folders, and nothing that a runtime takes itself."""
     specs = [
         spec for spec in runtimes.values() if model_format in (None, spec.name, *(each.name for each in spec.formats))
     ]
-    if any(artifact.matching(spec.artifacts) for spec in specs):
-        return None
-    return path if any(entry.is_dir() for entry in artifact.entries()) else None
+    return bool(listing.folders) and not any(listing.holds(spec.artifacts) for spec in specs)
 
 
 def _name_of(uri: str) -> str:
@@ -303,11 +389,11 @@ def _runtime_options(args: argparse.Namespace, runtimes: Mapping[str, RuntimeSpe
 def _metavar(default: Any, choices: Sequence[Any] = ()) -> str:
     if choices:
         return f"{{{','.join(map(str, choices))}}}"
-    return {bool: "BOOL", int: "N", float: "SECONDS"}.get(type(default), "VALUE")
+    return {bool: "BOOL", int: "N", float: "SECONDS", ByteSize: "BYTES"}.get(type(default), "VALUE")
 
 
 def _shown(default: Any) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     mode = getattr(default, "mode", None)
-    return str(mode or default)
+    return str(mode or default) or "none"

@@ -1,30 +1,31 @@
-"""Several server processes on one port: the supervisor that starts them, replaces those that die, and ends them.
+"""Several server processes on one port: the supervisor that starts them, replaces them, and ends them.
 
-A worker is the same command in a process of its own. It inherits the listening socket and a channel to the
-supervisor, and one variable of its environment tells it so.
+A worker dies and another takes its place; on SIGHUP every worker is replaced by one that has loaded the models anew.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
-from fairlead.cli.assignment import Assignment, join
+from fairlead.cli.assignment import join
+from fairlead.cli.crew import Crew, Post
+from fairlead.cli.generation import Generation, NotReady
+from fairlead.cli.ports import hold
+from fairlead.cli.process import how_it_ended
 from fairlead.rest.listener import listen, url_of
 
 if TYPE_CHECKING:
+    from fairlead.cli.hangup import Hangup
+    from fairlead.cli.process import Process
     from fairlead.settings import ServerSettings
 
 __all__ = ["Backoff", "supervise"]
@@ -32,6 +33,10 @@ __all__ = ["Backoff", "supervise"]
 _log = logging.getLogger("fairlead.server")
 
 _GRACE: Final = 5.0  # seconds beyond the drain's own for a worker to unload its models and exit
+
+_MOVING: Final = 15.0  # seconds in which the clients of a worker that makes room for another have moved away
+
+_CLOSING: Final = 0.02  # seconds in which connections that wait are accepted before the socket is closed
 
 
 class Backoff:
@@ -53,23 +58,33 @@ class Backoff:
         return self._next
 
 
-def supervise(count: int, settings: ServerSettings) -> int:
+def supervise(count: int, settings: ServerSettings, hangup: Hangup, *, share: bool) -> int:
     """Listen, and let workers serve until a signal ends them.
 
     Args:
         count: how many.
         settings: the server's settings, which the workers read for themselves.
+        hangup: tells what SIGHUP means.
+        share: whether models may be loaded once for all workers.
 
     Returns:
         The exit status: 0 after a signal; that of the worker, when one does not start and has said why.
 
     Raises:
-        ConfigurationError: the address cannot be listened on, or there is no temporary folder.
+        ConfigurationError: an address cannot be listened on, or there is no temporary folder.
         FairleadError: a worker was killed before it was ready.
     """
-    with contextlib.closing(listen(settings.host, settings.http_port)) as listener, _shared_folder() as folder:
-        _log.info("listening on %s:%d", *listener.getsockname()[:2])
-        return asyncio.run(_Supervisor(count, settings, listener, folder).run())
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listen(settings.host, settings.http_port)))
+        folder = stack.enter_context(_shared_folder())
+        host, http_port, *_ = listener.getsockname()
+        grpc_port = None
+        if settings.enable_grpc:
+            grpc_port = stack.enter_context(hold(settings.host, settings.grpc_port))
+        beside = "" if grpc_port is None else f" (gRPC on {settings.host}:{grpc_port})"
+        _log.info("listening on %s:%d%s", host, http_port, beside)
+        crew = Crew(Post(listener=listener, folder=folder, grpc_port=grpc_port))
+        return asyncio.run(_Supervisor(count, settings, crew, hangup, share).run())
 
 
 @contextlib.contextmanager
@@ -89,124 +104,33 @@ def _shared_folder() -> Iterator[Path]:
             os.close(membership)
 
 
-class _NotReady(Exception):
-    """A worker ended before it was ready, and has said why.
-
-    Args:
-        status: its exit status.
-    """
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
-class _Worker:
-    """A worker's process.
-
-    Args:
-        slot: its number.
-        folder: the folder of the shared metrics.
-        listener: the socket to accept connections from.
-
-    Raises:
-        OSError: the system does not start another process.
-    """
-
-    def __init__(self, slot: int, folder: Path, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        self.slot: Final = slot
-        self.started: Final = loop.time()
-        self.ended: Final[asyncio.Future[int]] = loop.create_future()
-        self.accepts = False
-        self._channel, theirs = socket.socketpair()
-        self._channel.setblocking(False)
-        assignment = Assignment(
-            slot=slot,
-            folder=str(folder),
-            membership=join(folder),
-            listener=listener.fileno(),
-            channel=theirs.fileno(),
-        )
-        try:
-            self.process: Final = subprocess.Popen(
-                [sys.executable, *sys.orig_argv[1:]],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **assignment.environ()},
-                pass_fds=assignment.descriptors,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which forwards it once
-            )
-        finally:
-            theirs.close()
-            os.close(assignment.membership)
-
-    def __str__(self) -> str:
-        return f"worker {self.slot} (process {self.process.pid})"
-
-    async def ready(self) -> list[str] | None:
-        """The names of its models once it is ready; None when it ends before."""
-        told = asyncio.ensure_future(self._line())
-        try:
-            await asyncio.wait((told, self.ended), return_when=asyncio.FIRST_COMPLETED)
-            if told.done() and told.result():
-                self.accepts = True
-                names: list[str] = json.loads(told.result())
-                return names
-            await self.wait()
-            return None
-        finally:
-            told.cancel()
-
-    async def wait(self) -> int:
-        """Its exit status, once it has ended; negative for the signal that killed it."""
-        await asyncio.wait((self.ended,))
-        return self.ended.result()
-
-    def drain(self, number: signal.Signals) -> None:
-        """Let it finish what it has accepted, and end."""
-        # SIGINT would end one that is still being started with a traceback.
-        self.process.send_signal(number if self.accepts else signal.SIGTERM)
-
-    def reap(self) -> None:
-        """Notice that it has ended, if it has."""
-        status = self.process.poll()
-        if status is not None and not self.ended.done():
-            self.ended.set_result(status)
-
-    def close(self) -> None:
-        """Let go of a worker that has ended."""
-        self._channel.close()
-
-    async def _line(self) -> bytes:
-        line = b""
-        while not line.endswith(b"\n"):
-            received = await asyncio.get_running_loop().sock_recv(self._channel, 65536)
-            if not received:
-                return b""
-            line += received
-        return line
-
-
 class _Supervisor:
-    """Starts workers, replaces those that die, and ends them."""
+    """Starts workers, replaces those that die, restarts all on request, and ends them."""
 
-    def __init__(self, count: int, settings: ServerSettings, listener: socket.socket, folder: Path) -> None:
+    def __init__(self, count: int, settings: ServerSettings, crew: Crew, hangup: Hangup, share: bool) -> None:
         self._count = count
         self._settings = settings
-        self._listener = listener
-        self._folder = folder
-        self._workers: dict[int, _Worker] = {}
-        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._crew = crew
+        self._hangup = hangup
+        self._share = share
+        self._generations = [Generation(crew, share)]  # the last one makes new workers
+        self._workers: list[Process] = []
+        self._places = [asyncio.Lock() for _ in range(count)]  # held by whoever puts a new worker there
+        self._endings: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._restart_wanted = asyncio.Event()
 
     async def run(self) -> int:
         """Serve until a signal ends it, or a worker does not start; see `supervise`."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.add_signal_handler(signal.SIGCHLD, self._crew.reap)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signals.put_nowait, number)
-        told = asyncio.ensure_future(self._signals.get())
+            loop.add_signal_handler(number, self._endings.put_nowait, number)
+        told = asyncio.ensure_future(self._endings.get())
         serving = asyncio.ensure_future(self._serve())
         await asyncio.wait((told, serving), return_when=asyncio.FIRST_COMPLETED)
         serving.cancel()
+        await asyncio.wait((serving,))
         if told.done():
             await self._drain(told.result())
             return 0
@@ -214,94 +138,138 @@ class _Supervisor:
         await self._drain(signal.SIGINT)
         return serving.result()
 
-    def _reap(self) -> None:
-        for worker in self._workers.values():
-            worker.reap()
+    def _hung_up(self) -> None:
+        self._hangup.tell(self._restart_wanted.set, lambda: self._endings.put_nowait(signal.SIGTERM))
 
     async def _serve(self) -> int:
         """Returns only when a worker does not start: its exit status."""
         try:
             # Alone: what is wrong with a model is said once, and what it downloads the others find in the cache.
             first, names = await self._start(0)
-            others = await asyncio.gather(*(self._start(slot) for slot in range(1, self._count)))
-        except _NotReady as error:
-            return error.status
+            others = await asyncio.gather(*(self._start(place) for place in range(1, self._count)))
+        except NotReady as error:
+            if error.status is not None and error.status > 0:
+                return error.status
+            raise errors.FairleadError(
+                f"{error}.", remedy="Where memory is short, use fewer --workers: each may have models of its own."
+            ) from error
+        self._workers = [first, *(worker for worker, _ in others)]
         shown = ", ".join(names) or "no models"
-        _log.info("ready on %s: %s (%d workers)", url_of(self._listener), shown, self._count)
-        await asyncio.gather(self._keep(first), *(self._keep(worker) for worker, _ in others))
+        _log.info("ready on %s: %s (%d workers)", url_of(self._crew.post.listener), shown, self._count)
+        async with asyncio.TaskGroup() as tasks:
+            for place in range(self._count):
+                tasks.create_task(self._keep(place))
+            tasks.create_task(self._restart_when_wanted())
         raise AssertionError("workers are kept for ever")
 
-    async def _start(self, slot: int) -> tuple[_Worker, list[str]]:
-        try:
-            worker = self._spawn(slot)
-        except OSError as error:
-            raise errors.FairleadError(f"Worker {slot} cannot be started: {error}.") from error
-        names = await worker.ready()
-        if names is not None:
-            return worker, names
-        status = worker.ended.result()
-        if status > 0:
-            raise _NotReady(status)
-        raise errors.FairleadError(
-            f"A worker {_how_it_ended(status)} before it was ready.",
-            remedy="Each worker has its own copy of the models: where memory is short, use fewer --workers.",
-        )
+    def _start(self, place: int) -> Coroutine[None, None, tuple[Process, Sequence[str]]]:
+        return self._generations[-1].start(f"worker {place}")
 
-    async def _keep(self, worker: _Worker) -> None:
+    # -- a worker dies ----------------------------------------------------------------------------------
+
+    async def _keep(self, place: int) -> None:
         """Replace a worker each time that it dies."""
         backoff = Backoff()
-        slot = worker.slot
         while True:
-            how = _how_it_ended(await worker.wait())
-            pause = backoff.pause(asyncio.get_running_loop().time() - worker.started)
-            _log.warning("%s %s; another is started in %g seconds", worker, how, pause)
-            _forget(self._folder, slot)
-            await asyncio.sleep(pause)
-            try:
-                worker = self._spawn(slot)
-            except OSError as error:
-                _log.error("worker %d cannot be started: %s", slot, error)
-                continue
-            if await worker.ready() is not None:
-                _log.info("%s is ready", worker)
+            worker = ended = self._workers[place]
+            await worker.wait()
+            while worker is self._workers[place]:  # not if a restart has replaced it, or does so now
+                pause = backoff.pause(asyncio.get_running_loop().time() - ended.started)
+                how = how_it_ended(ended.ended.result())
+                _log.warning("%s %s; another is started in %g seconds", ended, how, pause)
+                await asyncio.sleep(pause)
+                async with self._places[place]:
+                    if worker is self._workers[place]:
+                        ended = await self._replace(place) or ended
 
-    def _spawn(self, slot: int) -> _Worker:
-        if slot in self._workers:
-            self._workers.pop(slot).close()
-        worker = self._workers[slot] = _Worker(slot, self._folder, self._listener)
-        return worker
+    async def _replace(self, place: int) -> Process | None:
+        """Put a new worker in the place of a dead one; returns it if it has died as well."""
+        try:
+            self._workers[place], _ = await self._start(place)
+        except NotReady as error:
+            return error.process
+        except errors.FairleadError as error:
+            _log.error("%s", error)
+        else:
+            _log.info("%s is ready", self._workers[place])
+        return None
+
+    # -- all are replaced -------------------------------------------------------------------------------
+
+    async def _restart_when_wanted(self) -> None:
+        while True:
+            await self._restart_wanted.wait()
+            self._restart_wanted.clear()  # and set again by a signal that comes while it is done
+            await self._restart()
+
+    async def _restart(self) -> None:
+        """Replace each worker by one that has loaded the models anew, one after another."""
+        _log.info("SIGHUP: %d workers are replaced, one after another", self._count)
+        generation = Generation(self._crew, self._share)
+        names: Sequence[str] = ()
+        for place in range(self._count):
+            async with self._places[place]:
+                before = self._workers[place]
+                try:
+                    new, names = await generation.start(f"worker {place}", self._crew.accepting)
+                except (NotReady, errors.FairleadError) as error:
+                    self._stop_restart(error, place)
+                    if place == 0:
+                        await generation.end()
+                    return
+                if place == 0:  # it makes workers that answer, so that it replaces dead ones from now on
+                    self._generations.append(generation)
+                self._workers[place] = new
+                _log.info("%s is ready; process %d answers what it has, and ends", new, before.pid)
+                await self._retire(before)
+        for past in self._generations[:-1]:
+            await past.end()
+        del self._generations[:-1]
+        _log.info("restarted: %s (%d workers)", ", ".join(names) or "no models", self._count)
+
+    def _stop_restart(self, error: Exception, replaced: int) -> None:
+        left = f"{replaced} of {self._count} workers are new" if replaced else "no worker was replaced"
+        _log.error("the restart stops, and all workers go on answering: %s; %s", str(error).rstrip("."), left)
+
+    async def _retire(self, worker: Process) -> None:
+        """Let a worker finish what it has accepted, and end."""
+        worker.retire()
+        patience = _MOVING + self._settings.drain_timeout + _GRACE
+        await asyncio.wait((worker.ended,), timeout=patience)
+        if not worker.ended.done():
+            _log.warning("%s has not ended, and is killed after %g seconds", worker, patience)
+            worker.send(signal.SIGKILL)
+            await worker.wait()
+
+    # -- the end ----------------------------------------------------------------------------------------
+
+    async def _close(self, delay: float) -> None:
+        """Let nobody in when the workers stop to accept; when the last closes the socket, connections are refused."""
+        await asyncio.sleep(delay)
+        self._crew.post.listener.listen(0)  # as `Parting` does it
+        await asyncio.sleep(_CLOSING)
+        self._crew.post.listener.close()
 
     async def _drain(self, number: signal.Signals) -> None:
         """Let all workers finish what they have accepted; kill what is left at the end, or at another signal."""
-        self._listener.close()  # the last worker to close it refuses connections from then on
-        running = [worker for worker in self._workers.values() if not worker.ended.done()]
-        for worker in running:
-            worker.drain(number)
+        await self._crew.settle(_GRACE)
+        running = [process for process in self._crew if not process.forks]
+        for process in running:
+            process.drain(number)
         delay = self._settings.drain_delay if number == signal.SIGTERM else 0.0
         patience = delay + self._settings.drain_timeout + _GRACE
-        again = asyncio.ensure_future(self._signals.get())
-        ended = asyncio.gather(*(worker.wait() for worker in running))
+        closing = asyncio.ensure_future(self._close(delay))
+        again = asyncio.ensure_future(self._endings.get())
+        ended = asyncio.gather(*(process.wait() for process in running))
         await asyncio.wait((again, ended), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        for worker in running:
-            if not worker.ended.done():
+        for process in running:
+            if not process.ended.done():
                 why = "at a second signal" if again.done() else f"after {patience:g} seconds"
-                _log.warning("%s has not ended, and is killed %s", worker, why)
-                worker.process.kill()
+                _log.warning("%s has not ended, and is killed %s", process, why)
+                process.send(signal.SIGKILL)
         await ended
         again.cancel()
-        for worker in self._workers.values():
-            worker.close()
-
-
-def _forget(folder: Path, slot: int) -> None:
-    from fairlead.engine.metrics import Share  # only where it is needed: a supervisor stays small
-
-    Share(folder, slot).forget()
-
-
-def _how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    with contextlib.suppress(ValueError):
-        return f"was killed by {signal.Signals(-status).name}"
-    return f"was killed by signal {-status}"
+        closing.cancel()
+        for template in self._crew:
+            template.send(signal.SIGKILL)  # it holds nothing, and waits for nothing any more
+            await template.wait()

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 from fairlead.engine import batch
+from fairlead.engine.admission import Admission
+from fairlead.engine.alarm import Alarm
 from fairlead.engine.answering import answer
 from fairlead.engine.metrics import Drop
 from fairlead.engine.pace import Pace, size_of
@@ -52,6 +54,7 @@ class ModelQueue:
         complete: makes what a model returned the answer to a request; raises `FairleadError` when it is none.
         max_waiting: requests that may wait; more are refused.
         max_rows: rows that are joined to one call.
+        max_work: seconds of work that may wait, once more than a few requests do; 0 for any.
         delay: seconds to wait for a batch to fill; 0 for none.
         timeout: seconds within which a request is answered; 0 for any.
         any_thread: whether the model may be called in other threads than its own.
@@ -69,6 +72,7 @@ class ModelQueue:
         max_rows: int,
         delay: float,
         timeout: float,
+        max_work: float = 0.0,
         any_thread: bool = False,
         tracing: Tracing | None = None,
     ) -> None:
@@ -76,24 +80,23 @@ class ModelQueue:
         self._thread = thread
         self._metrics = metrics
         self._complete = complete
-        self._max_waiting = max_waiting
+        self._admission = Admission(name, max_waiting, max_work)
         self._max_rows = max_rows
         self._delay = delay
         self._timeout = timeout or math.inf
         self._pace: Final = Pace() if any_thread else None
         self._tracing = tracing
         self._loop = asyncio.get_running_loop()
-        # What follows is read and written under the lock, except the two handles, which are the event loop's own.
+        # Under the lock is what follows, except the handle and the alarm, which are the event loop's own.
         self._lock = threading.Lock()
         self._items: deque[Pending] = deque()
         self._taken: Sequence[Pending] = ()
         self._open = 0
         self._busy = False
         self._flushing = False
-        self._alarm_at = math.inf
         self._when_idle: list[asyncio.Future[None]] = []
         self._flush_handle: asyncio.Handle | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop, self._expire)
 
     @property
     def waiting(self) -> int:
@@ -159,12 +162,11 @@ class ModelQueue:
         leads = starts = False
         taken: Sequence[Pending] = ()
         with self._lock:
-            if len(self._items) >= self._max_waiting:
+            try:
+                self._admission.check(len(self._items), pending.timeout)
+            except errors.Overloaded:
                 self._metrics.drop(Drop.REFUSED)
-                raise errors.Overloaded(
-                    f"Model with name {self._name} is overloaded: {len(self._items)} requests wait already. "
-                    "Try again later."
-                )
+                raise
             self._items.append(pending)
             self._open += 1
             if not self._busy and not self._delay and not on_loop:
@@ -172,8 +174,8 @@ class ModelQueue:
                 taken = self._take()
             elif not self._busy and (self._delay or not self._flushing):
                 starts = self._flushing = True
-        if pending.deadline < self._alarm_at:
-            self._on_loop(on_loop, self._set_alarm, pending.deadline)
+        if pending.deadline < self._alarm.at:
+            self._on_loop(on_loop, self._alarm.set, pending.deadline)
         if leads and self._pace is not None and self._pace.is_short(_size(taken)):
             self._lead(taken)
         elif leads:
@@ -191,10 +193,10 @@ class ModelQueue:
 
     def close(self) -> None:
         """Stop the clocks, which would keep the model in memory for as long as they run; on the event loop."""
-        for handle in (self._alarm, self._flush_handle):
-            if handle is not None:
-                handle.cancel()
-        self._alarm = self._flush_handle = None
+        self._alarm.cancel()
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
 
     # -- under the lock ---------------------------------------------------------------------------------
 
@@ -275,23 +277,15 @@ class ModelQueue:
         else:
             self._thread.submit(lambda: self._work(taken))
 
-    def _set_alarm(self, deadline: float) -> None:
-        if deadline < self._alarm_at:
-            if self._alarm is not None:
-                self._alarm.cancel()
-            self._alarm_at = deadline
-            self._alarm = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._expire)
-
     def _expire(self) -> None:
         """End what is past its deadline, whether it waits or the model holds it."""
-        self._alarm, self._alarm_at = None, math.inf
         now = time.monotonic()
         with self._lock:
             known = [item for item in (*self._taken, *self._items) if not item.ended]
             late = [item for item in known if item.deadline <= now and self._end(item)]
             earliest = min((item.deadline for item in known if not item.ended), default=math.inf)
         if earliest < math.inf:
-            self._set_alarm(earliest)
+            self._alarm.set(earliest)
         for item in late:
             self._metrics.drop(Drop.EXPIRED)
             item.reply(
@@ -356,6 +350,7 @@ class ModelQueue:
 
     def _record(self, taken: Sequence[Pending], seconds: float) -> None:
         """Before the answers go out, so that whoever has one finds it counted."""
+        self._admission.record(seconds, len(taken))
         if self._pace is not None:
             self._pace.record(_size(taken), seconds)
         taken[0].timing.observe(seconds)

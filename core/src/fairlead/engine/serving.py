@@ -78,6 +78,7 @@ class Serving:
             self._completed,
             max_waiting=settings.max_queue_size,
             max_rows=settings.max_batch_size,
+            max_work=settings.max_queue_delay,
             delay=settings.max_batch_delay,
             timeout=settings.request_timeout,
             any_thread=self.metadata.supports(Capability.ANY_THREAD),

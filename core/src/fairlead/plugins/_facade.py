@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from fairlead import errors
 from fairlead.plugins import _discovery, _loading
@@ -71,7 +71,7 @@ class Plugins:
         allow: str | None = None,
         strict: bool | None = None,
         entry_points: _discovery.EntryPoints | None = None,
-    ) -> Plugins:
+    ) -> Self:
         """Read the entry points of this environment, importing none of them.
 
         Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import itertools
+import math
 import reprlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fairlead.contracts.tensors import Tensor
+    from fairlead.protocol.bulk import Numbers
 
-__all__ = ["from_list", "infer", "objects", "rectangle", "to_texts"]
+__all__ = ["from_list", "from_numbers", "infer", "objects", "rectangle", "to_texts"]
 
 _TYPECODES: Final[Mapping[Datatype, str]] = {
     Datatype.BOOL: "B",
@@ -84,6 +86,20 @@ def from_list(values: list[Any], datatype: Datatype, shape: tuple[int, ...], whe
         raise errors.InvalidInput(f"{where}: shape {list(shape)} needs {count} elements, and data has {len(flat)}")
     converted = _texts(flat, where) if datatype is Datatype.BYTES else _numbers(flat, datatype, where)
     return converted.reshape(shape)
+
+
+def from_numbers(numbers: Numbers, datatype: Datatype, shape: tuple[int, ...], where: str) -> NDArray[Any]:
+    """As `from_list`, of a list that has not been parsed."""
+    wide = numbers.array(datatype)
+    if wide is not None and wide.size == math.prod(shape):
+        if datatype is Datatype.FP32:
+            return _narrowed(wide, where).reshape(shape)
+        if wide.dtype == datatype.numpy:
+            return wide.reshape(shape)
+        limits = np.iinfo(datatype.numpy)
+        if not wide.size or (wide.min() >= limits.min and wide.max() <= limits.max):
+            return wide.astype(datatype.numpy).reshape(shape)
+    return from_list(numbers.parsed(), datatype, shape, where)
 
 
 def rectangle(values: list[Any]) -> tuple[list[Any], tuple[int, ...]] | None:

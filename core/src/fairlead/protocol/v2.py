@@ -13,7 +13,7 @@ import numpy as np
 
 from fairlead import errors
 from fairlead.contracts.tensors import InferRequest, InferResponse, RequestedOutput
-from fairlead.protocol import documents, schema, v2_binary, v2_tensors
+from fairlead.protocol import bulk, documents, schema, v2_binary, v2_tensors
 from fairlead.protocol.encoded import Encoded
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["TRITON_ONLY", "decode", "decode_response", "encode", "encode_request", "from_payload"]
 
 JSON: Final = "application/json"
+
+_LONG: Final = 64 * 1024
+"""Bytes of a document from which on its lists are looked for."""
 
 _BINARY_DATA: Final = "binary_data"
 _BINARY_DATA_OUTPUT: Final = "binary_data_output"
@@ -156,7 +159,8 @@ def decode_response(body: Body, headers: Mapping[str, str]) -> InferResponse:
 def _parts(body: Body, headers: Mapping[str, str]) -> tuple[dict[str, Any], v2_binary.Buffers | None]:
     head, binary = v2_binary.split(body, headers)
     try:
-        return schema.members(documents.load_with_nan(head), ()), binary
+        load = bulk.load if len(head) >= _LONG else documents.load_with_nan
+        return schema.members(load(bytes(head)), ()), binary
     except errors.InvalidSchema:
         raise
     except errors.InvalidInput as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairlead import errors
 from fairlead.contracts.tensors import Datatype, Tensor
-from fairlead.protocol import buffers, elements, schema, v2_binary
+from fairlead.protocol import buffers, bulk, elements, schema, v2_binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +58,8 @@ def _tensor(value: object, role: str, index: int, binary: v2_binary.Buffers | No
             location=(*location, "data"),
             kind="missing",
         )
+    elif isinstance(listed, bulk.Numbers):
+        array = elements.from_numbers(listed, datatype, shape, where)
     elif isinstance(listed, list):
         array = elements.from_list(listed, datatype, shape, where)
     else:

@@ -141,6 +141,10 @@ class Server(uvicorn.Server):
             await self._engine.start(self._sources)
         except errors.FairleadError as error:
             self._failure = error
+        except Exception as error:  # noqa: BLE001  # a server that loads for ever would tell nobody why
+            _log.exception("the models cannot be loaded")
+            self._failure = errors.ModelLoadError(f"The models cannot be loaded: {type(error).__name__}: {error}.")
+        if self._failure is not None:
             self._exit()
             return
         if not self._engine.draining:

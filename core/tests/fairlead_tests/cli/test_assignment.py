@@ -69,3 +69,10 @@ def test_a_member_that_was_killed_does_not_keep_the_folder(folder: Path) -> None
         os.close(descriptor)
     let_go(last)
     assert not folder.exists()
+
+
+def test_a_forked_process_has_its_own_number_and_descriptors_and_forks_no_others(folder: Path) -> None:
+    given = Assignment(slot=0, folder=str(folder), membership=3, listener=4, channel=5, grpc_port=8081, share=True)
+    forked = given.forked(slot=7, membership=8, listener=10, channel=9, grpc_turn=2)
+    assert (forked.slot, forked.descriptors, forked.share) == (7, (8, 10, 9), False)
+    assert (forked.grpc_port, forked.grpc_turn) == (8081, 2)

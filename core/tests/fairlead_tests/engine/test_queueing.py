@@ -1,119 +1,18 @@
-"""The queue of one model: a real thread, a real event loop, and a model that waits until a test lets it go."""
+"""What waits for a model, and what is joined, refused, expired and given up."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import functools
-import threading
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-import numpy as np
 import pytest
 
 from fairlead import errors
-from fairlead.contracts.tensors import InferRequest, InferResponse, Tensor
-from fairlead.engine.metrics import Metrics, ModelMetrics
+from fairlead.contracts.tensors import InferResponse
+from fairlead.engine.metrics import Metrics
 from fairlead.engine.queueing import ModelQueue
 from fairlead.engine.serving import settle
-from fairlead.engine.thread import ModelThread
-
-
-def rows(*values: float, **fields: Any) -> InferRequest:
-    return InferRequest(model_name="m", inputs=[Tensor.from_numpy("x", np.array(values).reshape(-1, 1))], **fields)
-
-
-def as_it_is(response: InferResponse, request: InferRequest) -> InferResponse:
-    return response
-
-
-class Unspeakable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text")
-
-
-class Doubler:
-    """Doubles its input; holds every call until it is let go, and remembers how many rows each had."""
-
-    def __init__(self) -> None:
-        self.calls: list[list[float]] = []
-        self.entered = threading.Event()
-        self.go = threading.Event()
-        self.go.set()
-
-    def __call__(self, request: InferRequest) -> InferResponse:
-        self.entered.set()
-        assert self.go.wait(30)
-        data = request.inputs[0].data
-        self.calls.append(data.ravel().tolist())
-        if np.any(data == 13):
-            raise ValueError("13 is not taken")
-        if np.any(data == 14):
-            raise SystemExit(14)
-        if np.any(data == 15):
-            raise StopIteration
-        if np.any(data == 16):
-            raise Unspeakable
-        return InferResponse(model_name="m", outputs=[Tensor.from_numpy("y", data * 2)])
-
-
-class Setup:
-    def __init__(self, **limits: Any) -> None:
-        self.thread = ModelThread("test")
-        self.metrics: ModelMetrics = Metrics().of("m")
-        self.model = Doubler()
-        defaults: dict[str, Any] = {"max_waiting": 100, "max_rows": 64, "delay": 0.0, "timeout": 30.0}
-        self.queue = ModelQueue("m", self.thread, self.metrics, as_it_is, **(defaults | limits))
-
-    def ask(self, request: InferRequest, joinable: bool = True) -> asyncio.Future[InferResponse]:
-        future: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
-        pending = self.queue.submit(
-            self.model,
-            request,
-            functools.partial(settle, future),
-            joinable=joinable,
-            timing=self.metrics.predict,
-            on_loop=True,
-        )
-        future.add_done_callback(lambda done: pending.give_up() if done.cancelled() else None)
-        return future
-
-    def ask_beside(self, request: InferRequest) -> concurrent.futures.Future[InferResponse]:
-        """Ask in another thread than that of the event loop."""
-        future: concurrent.futures.Future[InferResponse] = concurrent.futures.Future()
-        self.queue.submit(
-            self.model,
-            request,
-            functools.partial(settle, future),
-            joinable=True,
-            timing=self.metrics.predict,
-            on_loop=False,
-        )
-        return future
-
-    async def occupied(self) -> asyncio.Future[InferResponse]:
-        """A model that is busy with the row 0 until it is let go."""
-        self.model.go.clear()
-        first = self.ask(rows(0))
-        await asyncio.to_thread(self.model.entered.wait, 30)
-        return first
-
-
-def run(test: Callable[[Setup], Awaitable[None]], **limits: Any) -> None:
-    async def main() -> None:
-        setup = Setup(**limits)
-        try:
-            await test(setup)
-        finally:
-            setup.model.go.set()
-            setup.thread.close()
-
-    asyncio.run(main())
-
-
-def values(response: InferResponse) -> list[float]:
-    return [float(value) for value in response.outputs[0].data.ravel()]
+from fairlead_tests.engine.queues import Setup, as_it_is, rows, run, values
 
 
 def test_one_request_is_answered_without_waiting_for_others() -> None:
@@ -349,153 +248,16 @@ def test_a_queue_is_idle_when_nothing_is_in_flight_and_the_model_has_returned() 
     run(test)
 
 
-# -- threads beside the event loop, and models that may be called in any ---------------------------------
-
-
-def test_requests_of_threads_and_of_the_event_loop_share_batches() -> None:
+def test_what_would_be_answered_too_late_is_refused_at_once() -> None:
     async def test(setup: Setup) -> None:
+        for seconds in [1.0] * 50:  # as if each call took a second
+            setup.queue._admission.record(seconds, 1)
         first = await setup.occupied()
-        beside = [await asyncio.to_thread(setup.ask_beside, rows(number)) for number in (1, 2)]
-        on_loop = setup.ask(rows(3))
+        waiting = [setup.ask(rows(1), joinable=False) for _ in range(29)]
+        with pytest.raises(errors.Overloaded, match="29 requests wait already") as refused:
+            setup.ask(rows(30))
+        assert refused.value.retry_after == 29
         setup.model.go.set()
-        await first
-        assert values(await on_loop) == [6]
-        assert [values(await asyncio.wrap_future(each)) for each in beside] == [[2], [4]]
-        assert setup.model.calls == [[0], [1, 2, 3]]
+        await asyncio.gather(first, *waiting)
 
-    run(test)
-
-
-def test_a_request_of_a_thread_that_is_too_many_is_refused_there() -> None:
-    async def test(setup: Setup) -> None:
-        first = await setup.occupied()
-        waiting = await asyncio.to_thread(setup.ask_beside, rows(1))
-        with pytest.raises(errors.Overloaded, match="1 requests wait already"):
-            await asyncio.to_thread(setup.ask_beside, rows(2))
-        setup.model.go.set()
-        await asyncio.gather(first, asyncio.wrap_future(waiting))
-
-    run(test, max_waiting=1)
-
-
-def test_a_request_of_a_thread_expires_while_the_model_holds_it() -> None:
-    async def test(setup: Setup) -> None:
-        setup.model.go.clear()
-        held = await asyncio.to_thread(setup.ask_beside, rows(1))
-        with pytest.raises(errors.DeadlineExceeded):
-            await asyncio.wrap_future(held)
-
-    run(test, timeout=0.05)
-
-
-class Whereabouts(Doubler):
-    """Remembers in which thread each call was made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads: list[str] = []
-
-    def __call__(self, request: InferRequest) -> InferResponse:
-        self.threads.append(threading.current_thread().name)
-        return super().__call__(request)
-
-
-def test_a_model_that_stays_in_its_thread_is_called_there_whoever_asks() -> None:
-    async def test(setup: Setup) -> None:
-        setup.model = model = Whereabouts()
-        await setup.ask(rows(1))
-        await asyncio.wrap_future(await asyncio.to_thread(setup.ask_beside, rows(2)))
-        assert model.threads == ["test", "test"]
-
-    run(test)
-
-
-def test_a_model_that_may_be_called_anywhere_is_called_on_the_loop_once_its_calls_are_known_to_be_short() -> None:
-    async def test(setup: Setup) -> None:
-        setup.model = model = Whereabouts()
-        loop = threading.current_thread().name
-        for _ in range(40):
-            await setup.ask(rows(1))
-        assert model.threads[0] == "test"
-        assert loop in model.threads
-
-    run(test, any_thread=True)
-
-
-def test_a_call_of_another_size_is_tried_in_the_models_thread_first() -> None:
-    async def test(setup: Setup) -> None:
-        setup.model = model = Whereabouts()
-        while threading.current_thread().name not in model.threads:
-            await setup.ask(rows(1))
-        await setup.ask(rows(*[1] * 64))
-        assert model.threads[-1] == "test"
-
-    run(test, any_thread=True)
-
-
-def test_a_short_call_is_made_in_the_thread_that_asks() -> None:
-    async def test(setup: Setup) -> None:
-        setup.model = model = Whereabouts()
-        await asyncio.wrap_future(await asyncio.to_thread(setup.ask_beside, rows(1)))
-
-        def ask() -> tuple[str, list[float]]:
-            while True:
-                answer = setup.ask_beside(rows(2))
-                if answer.done():  # nobody had to be waited for
-                    return threading.current_thread().name, values(answer.result())
-                answer.result(30)
-
-        name, answered = await asyncio.to_thread(ask)
-        assert (model.threads[0], model.threads[-1], answered) == ("test", name, [4])
-
-    run(test, any_thread=True)
-
-
-def test_what_comes_while_another_thread_has_the_model_is_answered_without_that_thread() -> None:
-    async def test(setup: Setup) -> None:
-        setup.model = model = Whereabouts()
-        here = threading.current_thread().name
-        while here not in model.threads:  # until its calls are known to be short
-            await setup.ask(rows(0))
-        model.calls.clear()
-        model.threads.clear()
-        model.entered.clear()
-        model.go.clear()
-        held = asyncio.ensure_future(asyncio.to_thread(setup.ask_beside, rows(0)))
-        await asyncio.to_thread(model.entered.wait, 30)
-        waiting = [setup.ask(rows(number)) for number in (1, 2)]
-        model.go.set()
-        await asyncio.gather(held, *waiting)
-        assert model.calls == [[0], [1, 2]]
-        assert model.threads[0] not in ("test", here)
-        assert model.threads[1] == "test"
-
-    run(test, any_thread=True)
-
-
-def test_many_threads_and_the_loop_at_once_get_each_their_own_answer_and_calls_never_overlap() -> None:
-    inside = threading.Lock()
-
-    class Jealous(Doubler):
-        def __call__(self, request: InferRequest) -> InferResponse:
-            assert inside.acquire(blocking=False)
-            try:
-                return super().__call__(request)
-            finally:
-                inside.release()
-
-    async def test(setup: Setup) -> None:
-        setup.model = Jealous()
-
-        def ask(start: int) -> list[list[float]]:
-            return [values(setup.ask_beside(rows(number)).result(30)) for number in range(start, start + 200)]
-
-        async def ask_on_loop(start: int) -> list[list[float]]:
-            return [values(await setup.ask(rows(number))) for number in range(start, start + 200)]
-
-        starts = range(1000, 9000, 1000)
-        asking = [asyncio.to_thread(ask, start) if start % 2000 else ask_on_loop(start) for start in starts]
-        answers = await asyncio.gather(*asking)
-        assert answers == [[[2.0 * number] for number in range(start, start + 200)] for start in starts]
-
-    run(test, any_thread=True)
+    run(test, timeout=28.5)

@@ -17,7 +17,7 @@ SPEC: Final = RuntimeSpec(
     formats=(ModelFormat("sklearn", version="1"),),
     factory="fairlead_runtime_sklearn.runtime:SklearnRuntime",
     artifacts=("*.joblib", "*.pkl", "*.pickle", "*.skops"),
-    capabilities=frozenset({Capability.BATCHING, Capability.COLUMNS, Capability.PREDICT_PROBA}),
+    capabilities=frozenset({Capability.ANY_THREAD, Capability.BATCHING, Capability.COLUMNS, Capability.PREDICT_PROBA}),
     libraries=(Library("scikit-learn", "sklearn"),),
     settings=(
         Setting(
@@ -35,6 +35,7 @@ SPEC: Final = RuntimeSpec(
         ),
     ),
     unpickles=True,
+    fork_safe=True,
 )
 
 

@@ -18,7 +18,7 @@ from fairlead import (
     TensorSpec,
     errors,
 )
-from fairlead_runtime_sklearn import anatomy, features, inputs, outputs
+from fairlead_runtime_sklearn import anatomy, features, inputs, outputs, threads
 from fairlead_runtime_sklearn._plugin import METHODS
 from fairlead_runtime_sklearn.features import Certainty, Kind, Signature
 
@@ -58,7 +58,7 @@ class SklearnModel(Model):
         self.notes = tuple(notes)
         self._methods = _methods(estimator, method)
         self._default = method
-        self._limit = limit
+        self._limit: Limit | None = threads.one  # while it is loaded
         self._not_fitted = NotFittedError
         self._signature = features.read(estimator)
         takes_matrix = self._signature.kind is Kind.MATRIX and anatomy.forget_names(estimator)
@@ -70,6 +70,7 @@ class SklearnModel(Model):
             outputs=self._output_specs(),
             capabilities=_capabilities(self._signature, self._methods),
         )
+        self._limit = limit
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -156,7 +157,7 @@ def _methods(estimator: Any, default: str) -> dict[str, Callable[[Any], Any]]:
 
 
 def _capabilities(signature: Signature, methods: Mapping[str, object]) -> frozenset[Capability]:
-    found = {Capability.BATCHING}
+    found = {Capability.ANY_THREAD, Capability.BATCHING}
     if signature.named or signature.kind is Kind.TABLE:
         found.add(Capability.COLUMNS)
     if "predict_proba" in methods:

@@ -6,9 +6,21 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-__all__ = ["Limit", "limit"]
+__all__ = ["Limit", "limit", "one"]
 
 Limit: TypeAlias = "Callable[[], contextlib.AbstractContextManager[Any]]"
+
+
+def one() -> contextlib.AbstractContextManager[Any]:
+    """The context of a call that starts no pool of threads.
+
+    A pool of OpenMP does not survive a fork: a copy of the process would wait for its threads for ever. So none is
+    started before a process may have been copied.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    context: contextlib.AbstractContextManager[Any] = ThreadpoolController().limit(limits=1)
+    return context
 
 
 def limit(estimator: Any, count: int) -> Limit | None:

@@ -139,7 +139,10 @@ def test_capabilities_say_whether_columns_are_taken_by_name() -> None:
     assert not SklearnModel(SVC().fit(IRIS, SPECIES)).metadata.supports(Capability.COLUMNS)
     assert SklearnModel(SVC().fit(IRIS_TABLE, SPECIES)).metadata.supports(Capability.COLUMNS)
     table = SklearnModel(make_pipeline(columns(), LogisticRegression()).fit(PEOPLE, LABELS)).metadata
-    assert table.capabilities == {Capability.COLUMNS, Capability.BATCHING, Capability.PREDICT_PROBA}
+    assert table.capabilities == {
+        *(Capability.ANY_THREAD, Capability.BATCHING),
+        *(Capability.COLUMNS, Capability.PREDICT_PROBA),
+    }
     assert table.platform == "sklearn"
 
 

@@ -1,0 +1,1 @@
+"""Model servers side by side: what ``benchmarks/compare.py`` is made of."""

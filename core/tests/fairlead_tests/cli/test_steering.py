@@ -1,0 +1,94 @@
+"""Which of several sockets on one port gets the new connections, on real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from fairlead import errors
+from fairlead.cli import ports, steering
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can steer connections")
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ports.hold("127.0.0.1", 0) as held:
+        yield held
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as made:
+        yield made
+
+
+def listener(stack: contextlib.ExitStack, port: int) -> socket.socket:
+    sock = stack.enter_context(socket.socket())
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(("127.0.0.1", port))
+    sock.listen(100)
+    sock.setblocking(False)
+    return sock
+
+
+def connect(stack: contextlib.ExitStack, port: int, count: int = 50) -> None:
+    for _ in range(count):
+        stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+
+
+def accepted(stack: contextlib.ExitStack, sock: socket.socket) -> list[socket.socket]:
+    found = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            found.append(stack.enter_context(sock.accept()[0]))
+    return found
+
+
+def test_all_new_connections_go_to_the_one_that_is_named(stack: contextlib.ExitStack, port: int) -> None:
+    old, new = listener(stack, port), listener(stack, port)
+    assert steering.steer(port, 1)
+    connect(stack, port)
+    assert (len(accepted(stack, old)), len(accepted(stack, new))) == (0, 50)
+
+
+def test_when_another_one_is_closed_connections_are_spread_as_before(stack: contextlib.ExitStack, port: int) -> None:
+    old, kept, new = (listener(stack, port) for _ in range(3))
+    assert steering.steer(port, 2)
+    old.close()
+    connect(stack, port, 100)
+    counts = [len(accepted(stack, sock)) for sock in (kept, new)]
+    assert sum(counts) == 100
+    assert min(counts) > 0
+
+
+def test_a_process_that_does_not_listen_there_steers_nothing(port: int) -> None:
+    assert not steering.steer(port, 0)
+
+
+def test_connections_are_counted_until_they_are_closed(stack: contextlib.ExitStack, port: int) -> None:
+    sock = listener(stack, port)
+    with socket.create_connection(("127.0.0.1", port)):
+        assert steering.connections(port) == 0  # not accepted
+        (mine,) = accepted(stack, sock)
+        assert steering.connections(port) == 1
+        mine.close()
+    assert steering.connections(port) == 0
+
+
+def test_a_port_that_is_held_can_be_listened_on_only_by_those_who_share_it(
+    stack: contextlib.ExitStack, port: int
+) -> None:
+    listener(stack, port)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_the_flag(stack: contextlib.ExitStack) -> None:
+    taken = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+    with pytest.raises(errors.ConfigurationError, match="--grpc-port"), ports.hold("127.0.0.1", taken):
+        pass
