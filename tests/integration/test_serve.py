@@ -13,6 +13,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from fairlead_tests.waiting import eventually
 from integration.processes import ServerProcess, served
 
 DOUBLER = """
@@ -63,7 +64,7 @@ def test_the_arguments_of_kserves_serving_runtimes_work(iris: Path) -> None:
         messages = [line["message"] for line in server.logged()]
         assert "--max_asyncio_workers has no effect: every model has a thread of its own" in messages
         assert not any("grpc_port" in str(message) or "max_threads" in str(message) for message in messages)
-        assert any(line["logger"] == "fairlead.access" for line in server.logged())
+        eventually(lambda: any(line["logger"] == "fairlead.access" for line in server.logged()))
 
 
 def test_model_dir_alone_is_served_by_kserves_default_name(iris: Path) -> None:

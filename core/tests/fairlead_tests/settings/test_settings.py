@@ -35,6 +35,7 @@ def test_the_promised_defaults() -> None:
         "request_timeout": 60.0,
         "sample_timeout": 60.0,
         "max_queue_size": 1024,
+        "max_queue_delay": 1.0,
         "max_batch_size": 64,
         "max_batch_delay": 0.0,
         "load_on_demand": False,
