@@ -15,22 +15,11 @@ import numpy as np
 from kserve import InferenceGRPCClient, InferInput, InferRequest
 from kserve.protocol.grpc import grpc_predict_v2_pb2, grpc_predict_v2_pb2_grpc
 
+from integration import arrays
+
 FLOWERS = np.array([[6.8, 2.8, 4.8, 1.4], [5.1, 3.5, 1.4, 0.2]], dtype=np.float32)
-ARRAYS: dict[str, Any] = {
-    "BOOL": np.array([[True, False]]),
-    "UINT8": np.array([[0, 255]], np.uint8),
-    "UINT16": np.array([[0, 65535]], np.uint16),
-    "UINT32": np.array([[0, 2**32 - 1]], np.uint32),
-    "UINT64": np.array([[0, 2**64 - 1]], np.uint64),
-    "INT8": np.array([[-128, 127]], np.int8),
-    "INT16": np.array([[-(2**15), 2**15 - 1]], np.int16),
-    "INT32": np.array([[-(2**31), 2**31 - 1]], np.int32),
-    "INT64": np.array([[-(2**63), 2**63 - 1]], np.int64),
-    "FP16": np.array([[0.5, -65504.0]], np.float16),
-    "FP32": np.array([[0.5, -1e38]], np.float32),
-    "FP64": np.array([[0.1, -1e308]], np.float64),
-    "BYTES": np.array([[b"abc", "ü".encode()]], object),
-}
+ARRAYS = {**arrays.ARRAYS, "BYTES": np.array([[b"abc", "ü".encode()]], object)}
+"""KServe's client takes no bytes that are not UTF-8."""
 
 
 def question(model: str, array: Any, datatype: str, binary: bool) -> InferRequest:

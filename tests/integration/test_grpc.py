@@ -28,6 +28,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from comparison.environments import environment
+from integration import arrays
 from integration.processes import ServerProcess, served
 
 HERE = Path(__file__).parent
@@ -85,8 +86,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def answers(server: ServerProcess) -> Any:
     python = environment("kserve", HERE / "kserve-constraints.txt")
-    command = [str(python), str(HERE / "kserve_grpc_client.py"), address_of(server)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    command = [str(python), "-m", "integration.kserve_grpc_client", address_of(server)]
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -149,22 +150,7 @@ def test_tritons_client_may_compress_its_requests(client: Any, algorithm: str) -
     assert response.as_numpy("output-0").tolist() == [1, 0]
 
 
-ARRAYS: dict[str, Any] = {
-    "BOOL": np.array([[True, False]]),
-    "UINT8": np.array([[0, 255]], np.uint8),
-    "UINT16": np.array([[0, 65535]], np.uint16),
-    "UINT32": np.array([[0, 2**32 - 1]], np.uint32),
-    "UINT64": np.array([[0, 2**64 - 1]], np.uint64),
-    "INT8": np.array([[-128, 127]], np.int8),
-    "INT16": np.array([[-(2**15), 2**15 - 1]], np.int16),
-    "INT32": np.array([[-(2**31), 2**31 - 1]], np.int32),
-    "INT64": np.array([[-(2**63), 2**63 - 1]], np.int64),
-    "FP16": np.array([[0.5, -65504.0]], np.float16),
-    "BF16": np.array([[0.5, -3.0]], ml_dtypes.bfloat16),
-    "FP32": np.array([[np.pi, -1e38]], np.float32),
-    "FP64": np.array([[np.pi, -1e308]], np.float64),
-    "BYTES": np.array([[b"\xff\x00", "ü".encode()]], object),
-}
+ARRAYS = {**arrays.ARRAYS, "BF16": np.array([[0.5, -3.0]], ml_dtypes.bfloat16)}
 
 
 @pytest.mark.parametrize("datatype", ARRAYS)

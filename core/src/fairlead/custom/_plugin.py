@@ -12,7 +12,9 @@ SPEC = RuntimeSpec(
     formats=(ModelFormat("python"),),
     factory="fairlead.custom.runtime:PythonRuntime",
     artifacts=("*.py",),
-    capabilities=frozenset({Capability.BATCHING, Capability.COLUMNS, Capability.EXPLAIN, Capability.JSON}),
+    capabilities=frozenset(
+        {Capability.ANY_THREAD, Capability.BATCHING, Capability.COLUMNS, Capability.EXPLAIN, Capability.JSON}
+    ),
     settings=(
         Setting(
             name="class",

@@ -40,6 +40,8 @@ class CustomModel:
             their datatypes, the metadata shows them, and a sample of zeros is made from them.
         outputs: the tensors that the model answers with. When given, every answer is checked against them.
         batching: whether rows are independent of each other, so that requests may be joined along the first axis.
+        any_thread: whether the hooks may be called in any thread, one call at a time, and never wait for anything but
+            their own computing; short calls then cost less, see `Capability.ANY_THREAD`.
         name: the name by which the model is served.
         artifact: the folder that holds the model's file, and whatever lies beside it: weights, vocabularies.
         options: the model's own options.
@@ -48,6 +50,7 @@ class CustomModel:
     inputs: Sequence[TensorSpec] = ()
     outputs: Sequence[TensorSpec] = ()
     batching: bool = False
+    any_thread: bool = False
 
     name: str = ""
     artifact: Path = Path()

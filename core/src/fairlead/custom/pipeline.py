@@ -113,6 +113,8 @@ class Pipeline:
         capabilities = set(self.predict.taker.capabilities)
         if self.model.batching:
             capabilities.add(Capability.BATCHING)
+        if self.model.any_thread:
+            capabilities.add(Capability.ANY_THREAD)
         if self.explain is not None:
             capabilities.add(Capability.EXPLAIN)
         return frozenset(capabilities)
@@ -127,6 +129,8 @@ class Pipeline:
             problem = "`batching` is set, and the model takes JSON or a raw body, which cannot be joined"
         elif self.model.batching and any("headers" in hook.extras for hook in self.hooks):
             problem = "`batching` is set, and a hook takes headers, of which joined requests have several"
+        elif self.model.any_thread and self.awaits:
+            problem = "`any_thread` is set, and a hook is async: those run on the server's event loop"
         elif self._inputs and isinstance(self.predict.taker, values.Json):
             problem = "`inputs` describes tensors, and the model takes JSON"
         elif self.explain is not None and takes_json != (Capability.JSON in self.explain.taker.capabilities):

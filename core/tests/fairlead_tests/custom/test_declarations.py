@@ -139,17 +139,23 @@ def test_a_sample_that_raises_is_named_with_its_line(write: Write, load: Load) -
         load(path).samples()
 
 
-def test_a_model_that_batches_says_so(write: Write, load: Load) -> None:
-    source = "class M(CustomModel):\n    batching = True\n    def predict(self, x: np.ndarray): return x"
+@pytest.mark.parametrize(
+    ("attribute", "capability"), [("batching", Capability.BATCHING), ("any_thread", Capability.ANY_THREAD)]
+)
+def test_what_a_model_declares_of_itself_is_a_capability(
+    write: Write, load: Load, attribute: str, capability: Capability
+) -> None:
+    source = f"class M(CustomModel):\n    {attribute} = True\n    def predict(self, x: np.ndarray): return x"
     model = load(write(source))
     assert isinstance(model, Model)
-    assert model.metadata.capabilities == {Capability.BATCHING}
+    assert model.metadata.capabilities == {capability}
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         ("batching = True\n    async def predict(self, x: np.ndarray): return x", "a hook is async"),
+        ("any_thread = True\n    async def predict(self, x: np.ndarray): return x", "a hook is async"),
         ("batching = True\n    def predict(self, x: dict): return x", "takes JSON or a raw body"),
         ("batching = True\n    def predict(self, x: np.ndarray, headers): return x", "a hook takes headers"),
         ("inputs = ['x']\n    def predict(self, x: np.ndarray): return x", "`inputs` is not a sequence of TensorSpec"),
