@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ CONSTRAINTS: Final = Path(__file__).resolve().parents[1] / "constraints"
 _NO_GRPC: Final = dict.fromkeys(("grpc", "grpc-raw", "grpc-typed"), "it does not speak gRPC")
 _NO_V1: Final = dict.fromkeys(("v1", "cost-v1"), "it does not speak V1")
 _NO_V2: Final = dict.fromkeys(("v2", "json-in", "json-echo", "binary-in", "binary-echo", "cost-v2"), "it has no V2")
+_ROOMS: Final = ("core", "plugins/runtimes/sklearn")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Server:
         about: what it is, and how it is set up.
         command: the command that serves a folder on these ports.
         prepare: lays the models of these names out in a folder.
-        packages: the file that pins its environment; None when it runs in ours.
+        packages: the file that pins its environment; None for Fairlead's, with the scikit-learn runtime alone.
         lacks: the calls that it does not answer, each with the reason.
         paths: its own paths of calls, where they are not those of V1 and V2.
         environ: variables of its own; ``{http}`` and the like become ports.
@@ -65,7 +65,7 @@ class Server:
     def python(self) -> Path:
         """The interpreter of its environment, which is made when it is not there."""
         if self.packages is None:
-            return Path(sys.executable)
+            return environments.environment("compare-fairlead", environments.ROOT / "constraints.txt", _ROOMS)
         return environments.environment(f"compare-{self.packages}", CONSTRAINTS / f"{self.packages}.txt")
 
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +20,20 @@ _TOLD: Final = {"find-links": "UV_FIND_LINKS", "index-url": "UV_DEFAULT_INDEX"}
 """What uv does not read from pip's configuration, and the variables that tell it."""
 
 
-def environment(name: str, constraints: Path) -> Path:
-    """The Python of an environment with exactly what a constraints file pins.
+def environment(name: str, constraints: Path, rooms: Sequence[str] = ()) -> Path:
+    """The Python of an environment with exactly what a constraints file pins, or with rooms of this repository.
 
     Args:
         name: the environment's name.
         constraints: a file of ``package==version`` lines; a change of it makes the environment anew.
+        rooms: folders of packages of ours; they and what they require are installed, in the pinned versions, and
+            nothing else.
     """
-    digest = hashlib.sha256(constraints.read_bytes()).hexdigest()[:12]
+    read = [constraints, *(ROOT / room / "pyproject.toml" for room in rooms)]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in read)).hexdigest()[:12]
+    wanted: list[str | Path] = ["--constraint" if rooms else "--requirement", constraints]
+    for room in rooms:
+        wanted += ["--editable", ROOT / room]
     folder = ROOT / "build" / "environments" / f"{name}-{digest}"
     python = folder / "bin" / "python"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -40,21 +46,8 @@ def environment(name: str, constraints: Path) -> Path:
             subprocess.run(
                 [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True, env=environ
             )
-            subprocess.run(
-                [
-                    uv,
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--compile-bytecode",
-                    "--python",
-                    python,
-                    "--requirement",
-                    constraints,
-                ],
-                check=True,
-                env=environ,
-            )
+            install: list[str | Path] = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python]
+            subprocess.run([*install, *wanted], check=True, env=environ)
             complete.touch()
     return python
 

@@ -139,3 +139,15 @@ def test_a_port_in_use_is_refused_with_what_to_do(iris: Path) -> None:
 def test_a_blocked_runtime_is_named_with_the_allow_list(iris: Path) -> None:
     text = refused(str(iris), "--format", "sklearn", environ={"FAIRLEAD_PLUGINS": "file"})
     assert "sklearn" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_server_that_is_asked_for_predictions_probes_and_metrics_never_imports_fastapi(iris: Path) -> None:
+    with served(iris) as server:
+        maps = Path(f"/proc/{server.process.pid}/maps")
+        assert server.client.post("/v1/models/iris:predict", json={"instances": [[6.8, 2.8, 4.8, 1.4]]}).is_success
+        for path in ("/", "/v2/health/live", "/v2/health/ready", "/v2/models/iris/ready", "/metrics"):
+            assert server.client.get(path).is_success
+        assert "pydantic_core" not in maps.read_text()
+        assert server.client.get("/v2").json()["name"] == "fairlead"
+        assert "pydantic_core" in maps.read_text()

@@ -6,12 +6,18 @@ import contextlib
 import http.client
 import os
 import signal
+import struct
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2
 
 from integration.counting import eventually, load
 from integration.processes import ServerProcess, served
@@ -29,6 +35,13 @@ class Echo(CustomModel):
 """
 ASK = ("/v1/models/echo:predict", '{"instances": [7]}')
 ANSWER = '{"predictions":[7]}'
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+SEVEN = struct.pack("<d", 7.0)
+QUESTION = service_pb2.ModelInferRequest(
+    model_name="echo",
+    inputs=[service_pb2.ModelInferRequest.InferInputTensor(name="x", datatype="FP64", shape=[1])],
+    raw_input_contents=[SEVEN],
+).SerializeToString()
 
 
 @pytest.fixture
@@ -36,6 +49,10 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "echo.py"
     path.write_text(MODEL)
     return path
+
+
+# Channels would otherwise share their connections, and none would be new.
+OWN_CONNECTIONS = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture(params=[1, 3])
@@ -60,8 +77,46 @@ def test_every_connection_that_was_accepted_gets_its_answer_when_the_server_ends
     assert set(counted.answers) <= {ANSWER, ""}
     calls = len(model.with_name("calls").read_text().splitlines())
     assert counted.answered == calls
-    # Connections that the kernel had accepted and no worker had are reset with the listening socket.
-    assert set(counted.outcomes) <= {"200", "ConnectionResetError"}
+    assert set(counted.outcomes) == {"200"}
+
+
+def test_every_grpc_call_that_the_server_does_not_refuse_gets_its_answer_when_it_ends(
+    server: ServerProcess, model: Path
+) -> None:
+    outcomes: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def ask(channel: grpc.Channel) -> bool:
+        try:
+            answer: bytes = channel.unary_unary(INFER)(QUESTION, timeout=60)
+            outcome = "answered" if answer.endswith(SEVEN) else f"wrong: {answer!r}"
+        except grpc.RpcError as error:
+            outcome = error.code().name
+        with lock:
+            outcomes[outcome] += 1
+        return outcome == "answered"
+
+    def keep() -> None:
+        with grpc.insecure_channel(server.grpc_address, OWN_CONNECTIONS) as channel:
+            while ask(channel):
+                pass
+
+    def renew() -> None:
+        answered = True
+        while answered:
+            with grpc.insecure_channel(server.grpc_address, OWN_CONNECTIONS) as channel:
+                answered = ask(channel)
+
+    with ThreadPoolExecutor(8) as pool:
+        clients = [pool.submit(each) for each in (keep, renew) * 4]
+        eventually(lambda: outcomes["answered"] > 200)
+        assert server.end(signal.SIGTERM) == 0
+        for client in clients:
+            client.result(60)
+    # A client is refused when it connects anew, and may ask elsewhere: nothing that it has sent was taken.
+    assert outcomes["UNAVAILABLE"] == 8
+    assert set(outcomes) == {"answered", "UNAVAILABLE"}
+    assert outcomes["answered"] == len(model.with_name("calls").read_text().splitlines())
 
 
 @pytest.mark.parametrize("server", [3], indirect=True)

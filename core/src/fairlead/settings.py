@@ -150,6 +150,11 @@ class ServerSettings:
     grpc_max_concurrent_calls: int = _option(
         2048, "inference calls that gRPC takes at a time; more are refused with RESOURCE_EXHAUSTED; 0 for any number"
     )
+    grpc_max_connection_age: float = _option(
+        10.0,
+        "seconds after which a gRPC client is asked to connect anew, and up to a tenth more; no call is lost by it; "
+        "0 for never, and then calls are cancelled when a server ends under load",
+    )
     grpc_tls_cert: str = _option("", "file with the certificate of the gRPC server, and its chain; makes it speak TLS")
     grpc_tls_key: str = _option("", "file with the key of that certificate, without a password")
     grpc_tls_client_ca: str = _option("", "file with certificates of authorities; a client must have one of theirs")

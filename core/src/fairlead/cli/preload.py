@@ -129,6 +129,7 @@ def _become_independent() -> None:
 def _import_server() -> None:
     """Import what every worker needs, so that it lies in memory once and a new worker starts at once."""
     import fairlead.engine.engine
+    import fairlead.rest.controlapp
     import fairlead.rest.worker  # noqa: F401  # for its modules
 
 

@@ -134,17 +134,22 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
     from fairlead.cli import workers
     from fairlead.cli.assignment import Assignment
     from fairlead.cli.hangup import Hangup, ignore_hangups
+    from fairlead.engine import garbage
 
     _allow_many_connections()
+    # Lines of its own on stderr, which is the log's, about what is an error of ours or none; read when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     assignment = Assignment.take(os.environ)
     if assignment is not None:
         ignore_hangups()
+        garbage.begin()
         _work(args, settings, assignment)
         return 0
     _check_flags(args)
     hangup = Hangup()
     if args.workers > 1:
         return workers.supervise(args.workers, settings, hangup, share=_shares(args, settings))
+    garbage.begin()
     _serve(args, settings, hangup)
     return 0
 
@@ -253,15 +258,15 @@ def _work(args: argparse.Namespace, settings: ServerSettings, assignment: Assign
 
 def _accompany(worker: Worker, engine: Engine, port: int, turn: int | None) -> None:
     """Let a gRPC server open the port, beside those of other workers, once the models of this one are ready."""
-    from fairlead.cli import steering
-    from fairlead.grpc.server import CONNECTION_AGE, GrpcServer
+    from fairlead import sockets
+    from fairlead.grpc.server import GrpcServer
 
     def listening() -> None:
         if turn is not None:
-            steering.steer(port, turn)
+            sockets.steer(port, turn)
 
     worker.accompany(GrpcServer(engine, port=port, share_port=True, listening=listening))
-    worker.wait_for(lambda: steering.connections(port) > 0, 1.1 * CONNECTION_AGE + 1)
+    worker.wait_for(lambda: sockets.connections(port) > 0, 1.1 * engine.settings.grpc_max_connection_age + 1)
 
 
 def _fetch(plugins: Plugins) -> Fetch:

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fairlead import errors
+from fairlead import errors, sockets
 from fairlead.cli.assignment import join
 from fairlead.cli.crew import Crew, Post
 from fairlead.cli.generation import Generation, NotReady
@@ -34,9 +34,7 @@ _log = logging.getLogger("fairlead.server")
 
 _GRACE: Final = 5.0  # seconds beyond the drain's own for a worker to unload its models and exit
 
-_MOVING: Final = 15.0  # seconds in which the clients of a worker that makes room for another have moved away
-
-_CLOSING: Final = 0.02  # seconds in which connections that wait are accepted before the socket is closed
+_MOVING: Final = 5.0  # seconds beyond the age of its connections for the clients of a worker to have moved away
 
 
 class Backoff:
@@ -234,7 +232,8 @@ class _Supervisor:
     async def _retire(self, worker: Process) -> None:
         """Let a worker finish what it has accepted, and end."""
         worker.retire()
-        patience = _MOVING + self._settings.drain_timeout + _GRACE
+        moving = 1.1 * self._settings.grpc_max_connection_age + _MOVING
+        patience = moving + self._settings.drain_timeout + _GRACE
         await asyncio.wait((worker.ended,), timeout=patience)
         if not worker.ended.done():
             _log.warning("%s has not ended, and is killed after %g seconds", worker, patience)
@@ -246,8 +245,8 @@ class _Supervisor:
     async def _close(self, delay: float) -> None:
         """Let nobody in when the workers stop to accept; when the last closes the socket, connections are refused."""
         await asyncio.sleep(delay)
-        self._crew.post.listener.listen(0)  # as `Parting` does it
-        await asyncio.sleep(_CLOSING)
+        sockets.let_nobody_in(self._crew.post.listener)
+        await asyncio.sleep(sockets.MOMENT)
         self._crew.post.listener.close()
 
     async def _drain(self, number: signal.Signals) -> None:

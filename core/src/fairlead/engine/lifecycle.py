@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
-from fairlead.engine import failure, memory
+from fairlead.engine import failure, garbage, memory
 from fairlead.engine.budget import Budget, Seen
 from fairlead.engine.loading import Fetch, Loader, complete
 from fairlead.engine.registry import ModelState
@@ -105,6 +105,7 @@ class Lifecycle:
             self._serve(entry, prepared, loaded, thread)
             entry.hold = hold
             del loaded
+            garbage.set_aside()
             if before is not None:
                 model = weakref.ref(before.model)
                 try:

@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import dataclasses
 import functools
-import gc
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Final
+
+from fairlead.engine import garbage
 
 __all__ = ["Files", "foreign_modules", "give_back", "private", "trim"]
 
@@ -64,7 +65,7 @@ def trim() -> None:
 
 def give_back() -> None:
     """Give back what an unloaded model has left: models are full of cycles, so that it takes a collection."""
-    gc.collect()
+    garbage.collect()
     trim()
 
 

@@ -43,15 +43,20 @@ class Inference:
         engine: what is asked.
         pool: the threads in which long answers are written.
         loop: the engine's event loop.
+
+    Attributes:
+        asked_at: when the last request came, by the monotonic clock.
     """
 
     def __init__(self, engine: Engine, pool: ThreadPoolExecutor, loop: asyncio.AbstractEventLoop) -> None:
         self.engine: Final = engine
         self.pool: Final = pool
         self.loop: Final = loop
+        self.asked_at = time.monotonic()
 
     def infer(self, body: bytes, call: Call) -> None:
         """Answer one request, as soon as the model has."""
+        self.asked_at = time.monotonic()
         _Exchange(self, call).begin(body)
 
 

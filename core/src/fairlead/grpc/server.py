@@ -6,11 +6,12 @@ import asyncio
 import concurrent.futures
 import contextlib
 import socket
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from fairlead import errors
+from fairlead import errors, sockets
 from fairlead.grpc import direct, reflection, waiting
 from fairlead.grpc.calls import Limit, Method
 from fairlead.grpc.control import Control
@@ -24,18 +25,14 @@ if TYPE_CHECKING:
     from fairlead.engine.engine import Engine
     from fairlead.settings import ServerSettings
 
-__all__ = ["CONNECTION_AGE", "GrpcServer"]
+__all__ = ["GrpcServer"]
 
 _CONTROL_THREADS: Final = 2
 _IDLE: Final = 300.0
 _STREAMS: Final = 1024
 
-CONNECTION_AGE: Final = 10.0
-"""Seconds after which a client of one of several processes is asked to connect anew; gRPC makes it up to a tenth more.
-
-It loses no call, unlike the end of a server: what is called in that moment is cancelled. So a process that is to end
-waits until its clients have moved, and until then connections spread over processes that came later.
-"""
+_QUIET: Final = 0.25
+_LOOK: Final = 0.02
 
 
 class GrpcServer:
@@ -67,7 +64,8 @@ class GrpcServer:
         self._port = settings.grpc_port if port is None else port
         self._share_port = share_port
         self._listening = listening
-        self._is_open = self._is_started = False
+        self._inference: Inference | None = None
+        self._is_open = self._is_started = self._hurries = False
 
     @property
     def port(self) -> int:
@@ -108,26 +106,47 @@ class GrpcServer:
             self._listening()
 
     async def drain(self, patience: float) -> None:
-        """Accept no more calls, and wait until those that there are have been answered.
+        """Accept no more, and wait until the calls that there are have been answered.
 
         Args:
             patience: seconds to wait; then they are cancelled.
         """
         if self._is_started:
-            ended: threading.Event = self._server.stop(patience)
-            await asyncio.to_thread(ended.wait)
+            loop = asyncio.get_running_loop()
+            end = loop.time() + patience
+            await self._part(end)
+            if not self._hurries:
+                ended: threading.Event = self._server.stop(max(0.0, end - loop.time()))
+                await asyncio.to_thread(ended.wait)
         self._close()
 
     def end(self) -> None:
         """Cancel all calls, without waiting for anything."""
+        self._hurries = True
         self._server.stop(0)
+
+    async def _part(self, end: float) -> None:
+        """Stop to listen, and wait until the clients have left, or ask nothing.
+
+        grpcio cancels what a client sends in the moment in which the server stops. A connection that has reached its
+        age ends without a loss.
+        """
+        loop = asyncio.get_running_loop()
+        sockets.let_nobody_in_at(self._port)
+        await asyncio.sleep(sockets.MOMENT)
+        sockets.close(self._port)
+        while not self._hurries and loop.time() < end and self._is_asked() and sockets.connections(self._port):  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(_LOOK)
+
+    def _is_asked(self) -> bool:
+        return self._inference is not None and time.monotonic() - self._inference.asked_at < _QUIET
 
     def _close(self) -> None:
         for pool in (self._pool, self._control_pool, self._repository_pool):
             pool.shutdown(wait=False)
 
     def _methods(self, loop: asyncio.AbstractEventLoop) -> list[Method]:
-        inference = Inference(self._engine, self._pool, loop)
+        inference = self._inference = Inference(self._engine, self._pool, loop)
         limit = Limit(self._engine.settings.grpc_max_concurrent_calls)
         methods = [Method(PATH, inference.infer, self._pool, limit)]
         for path, handler in Control(self._engine, loop).handlers().items():
@@ -158,7 +177,8 @@ class GrpcServer:
 def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, Any]]:
     """The channel arguments; https://grpc.github.io/grpc/core/group__grpc__arg__keys.html names them."""
     milliseconds = 1000
-    aging = [("grpc.max_connection_age_ms", int(CONNECTION_AGE * milliseconds))] if share_port else []
+    age = settings.grpc_max_connection_age
+    aging = [("grpc.max_connection_age_ms", int(age * milliseconds))] if age else []
     return [
         *aging,
         ("grpc.so_reuseport", int(share_port)),

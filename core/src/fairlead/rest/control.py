@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from fastapi.responses import Response
 
 from fairlead import errors
 from fairlead.engine.registry import ModelState  # noqa: TC001  # pydantic reads the annotation
+from fairlead.rest import probes
 
 if TYPE_CHECKING:
     from fairlead.contracts.tensors import TensorSpec
@@ -93,13 +93,12 @@ def _add_v1(made: fastapi.APIRouter, engine: Engine) -> None:
     @made.get("/", tags=["server"])
     async def live() -> dict[str, str]:
         """Whether the process answers."""
-        return {"status": "alive"}
+        return probes.live()
 
     @made.get("/metrics", tags=["server"], response_class=Response)
     async def metrics(accept: Annotated[str, fastapi.Header()] = "") -> Response:
         """Prometheus metrics, in the text format or in OpenMetrics."""
-        # In a thread: of many loaded models it takes longer than other requests should wait.
-        text, content_type = await asyncio.to_thread(engine.metrics.expose, accept)
+        text, content_type = await probes.exposition(engine, accept)
         return Response(text, headers={"content-type": content_type})
 
     @made.get("/v1/models", tags=["v1"])
@@ -110,8 +109,7 @@ def _add_v1(made: fastapi.APIRouter, engine: Engine) -> None:
     @made.get("/v1/models/{model_name}", tags=["v1"], responses=_NOT_FOUND | _NOT_READY)
     async def v1_model_ready(model_name: Name) -> dict[str, str | bool]:
         """Whether a request to a model would be answered."""
-        await engine.check(model_name)
-        return {"name": model_name, "ready": True}
+        return await probes.model_ready(engine, model_name)
 
 
 def _add_server(made: fastapi.APIRouter, engine: Engine) -> None:
@@ -124,14 +122,12 @@ def _add_server(made: fastapi.APIRouter, engine: Engine) -> None:
     @made.get("/v2/health/live", tags=["server"])
     async def server_live() -> dict[str, bool]:
         """Whether the process answers."""
-        return {"live": True}
+        return probes.server_live()
 
     @made.get("/v2/health/ready", tags=["server"], responses=_NOT_READY)
     async def server_ready() -> dict[str, bool]:
         """Whether the server should be sent requests: its first models are loaded, and it does not drain."""
-        if not engine.ready:
-            raise errors.ServerNotReady
-        return {"ready": True}
+        return probes.server_ready(engine)
 
 
 def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
@@ -155,8 +151,7 @@ def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
     @made.get("/v2/models/{model_name}/ready", tags=["v2"], responses=_NOT_FOUND | _NOT_READY)
     async def model_ready(model_name: Name) -> dict[str, str | bool]:
         """Whether a request to a model would be answered."""
-        await engine.check(model_name)
-        return {"name": model_name, "ready": True}
+        return await probes.model_ready(engine, model_name)
 
     async def versioned(model_name: Name, version: str) -> None:  # noqa: ARG001  # FastAPI describes it
         """Models have no versions here."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from fairlead import sockets
 from fairlead.rest.server import Server
 
 if TYPE_CHECKING:
@@ -44,13 +45,11 @@ class Parting(Server):
             super()._exit()
         else:
             self._let_nobody_in()
-            self._loop.call_later(_LOOK, self._part, _QUIET)
+            self._loop.call_later(sockets.MOMENT, self._part, _QUIET)
 
     def _let_nobody_in(self) -> None:
-        # What is not accepted when the socket is closed is reset. So first what waits is accepted; who asks to connect
-        # meanwhile gets no answer, asks again, and is refused.
         for sock in self._listening:
-            sock.listen(0)
+            sockets.let_nobody_in(sock)
 
     def _part(self, quiet: float, others: Callable[[], Coroutine[None, None, None]] | None = None) -> None:
         """Accept no more, end every connection, and stop; called again, with what is given then.

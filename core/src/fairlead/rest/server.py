@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import uvicorn
 
 from fairlead import errors
+from fairlead.engine import garbage
 from fairlead.rest.app import Application
 from fairlead.rest.connection import Connection
 from fairlead.rest.listener import listen, url_of
@@ -29,6 +30,7 @@ __all__ = ["Companion", "Server", "listen"]
 _log = logging.getLogger("fairlead.server")
 
 _LOOK: Final = 0.1
+_COPIES: Final = 15
 
 
 class Companion(Protocol):
@@ -119,10 +121,18 @@ class Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._loop.call_later, delay, self._exit)
 
     async def _open(self, sockets: list[socket.socket] | None) -> None:
-        await super().startup(sockets)
+        await super().startup([each for sock in sockets or () for each in (sock, *self._copies(sock))])
         if sockets:
             for companion in self._companions:
                 companion.start()
+
+    def _copies(self, sock: socket.socket) -> Sequence[socket.socket]:
+        """Copies of a listening socket, for an event loop that accepts one connection from each in a turn.
+
+        A turn in which a batch is computed takes milliseconds, and connections that come together would wait for as
+        many of them.
+        """
+        return [sock.dup() for _ in range(_COPIES)] if type(self._loop).__module__.startswith("uvloop") else []
 
     async def _drained(self, draining: Sequence[asyncio.Task[None]]) -> None:
         """Wait for the companions, unless a second signal comes."""
@@ -144,6 +154,7 @@ class Server(uvicorn.Server):
         except Exception as error:  # noqa: BLE001  # a server that loads for ever would tell nobody why
             _log.exception("the models cannot be loaded")
             self._failure = errors.ModelLoadError(f"The models cannot be loaded: {type(error).__name__}: {error}.")
+        garbage.end_of_start()
         if self._failure is not None:
             self._exit()
             return
@@ -151,10 +162,9 @@ class Server(uvicorn.Server):
             await self._announce([entry.name for entry in self._engine.registry if entry.serving is not None])
 
     async def _announce(self, names: Sequence[str]) -> None:
-        for server in self.servers:
-            for sock in server.sockets:
-                beside = "".join(f" (gRPC on {companion.address})" for companion in self._companions)
-                _log.info("ready on %s: %s%s", url_of(sock), ", ".join(names) or "no models", beside)
+        beside = "".join(f" (gRPC on {companion.address})" for companion in self._companions)
+        for url in dict.fromkeys(url_of(sock) for server in self.servers for sock in server.sockets):
+            _log.info("ready on %s: %s%s", url, ", ".join(names) or "no models", beside)
 
 
 def _config(engine: Engine) -> uvicorn.Config:

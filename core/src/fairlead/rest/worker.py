@@ -42,6 +42,7 @@ class Worker(Parting):
         self._supervisor = supervisor
         self._others: Callable[[], bool] = lambda: False
         self._patience = 0.0
+        self._is_orphan = False
 
     def wait_for(self, others: Callable[[], bool], patience: float) -> None:
         """Wait for the clients of another server of this process before this one makes room for another worker.
@@ -61,7 +62,9 @@ class Worker(Parting):
         await super().startup([])
 
     def _let_nobody_in(self) -> None:
-        """Not for a worker to say: others may go on accepting from this socket. The supervisor does when all end."""
+        """Others may go on accepting from this socket. When all end, the supervisor says so, as long as it lives."""
+        if self._is_orphan:
+            super()._let_nobody_in()
 
     async def _announce(self, names: Sequence[str]) -> None:
         await self._open(self._listeners)
@@ -83,6 +86,7 @@ class Worker(Parting):
             self._part(min(_QUIET, self._engine.settings.drain_timeout), self._wait_for_others)
             return
         self._loop.remove_reader(self._supervisor)
+        self._is_orphan = True
         if not self._engine.draining:
             _log.warning("the supervisor of this worker has gone: draining")
             self._drain(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -12,6 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from fairlead.rest.app import Application
+from fairlead.rest.controlapp import ControlApplication
+from fairlead.rest.inference import Inference
 from fairlead.testing import RunningServer, running_server
 from fairlead_tests.models import DOUBLER, ECHO, write
 
@@ -63,6 +67,36 @@ def test_get_routes_answer_as_kserve_does(client: httpx.Client, path: str, answe
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     assert response.json() == answer
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/v1/models/doubler", 200),
+        ("/v1/models/d%C3%B6bler", 404),
+        ("/v2/health/live", 200),
+        ("/v2/health/ready", 200),
+        ("/v2/models/doubler/ready", 200),
+        ("/v2/models/absent/ready", 404),
+    ],
+)
+def test_a_probe_is_answered_alike_with_and_without_the_framework(
+    server: RunningServer, path: str, status: int
+) -> None:
+    engine = server.engine
+    whole = ControlApplication(engine, Inference(engine))
+    applications = (Application(engine), whole)
+    short, long = [asyncio.run(_got(httpx.ASGITransport(each), path)) for each in applications]
+    assert (short.status_code, short.content) == (status, long.content)
+    assert long.status_code == status
+    del short.headers["x-request-id"]  # the application's own, in front of both
+    assert dict(short.headers) == dict(long.headers)
+
+
+async def _got(transport: httpx.ASGITransport, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        return await client.get(path)
 
 
 def test_v1_predict(client: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import UserList
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,14 @@ __all__ = [
 _INNER = ("best_estimator_", "regressor_", "estimator_", "_preprocessor")
 _INNER_LISTS = ("estimators_", "calibrated_classifiers_")
 
+_OF_TEXT = ("feature_extraction.text", "CountVectorizer", "HashingVectorizer")
+
+
+def _kinds(module: str, *names: str) -> tuple[Any, ...]:
+    """Classes of scikit-learn; none where nobody has imported their module, because then nothing is an instance."""
+    found = sys.modules.get(f"sklearn.{module}")
+    return () if found is None else tuple(getattr(found, name) for name in names)
+
 
 def is_sklearn(estimator: Any) -> bool:
     """Whether it is of scikit-learn itself."""
@@ -35,47 +44,34 @@ def is_sklearn(estimator: Any) -> bool:
 
 def is_pipeline(estimator: Any) -> bool:
     """Whether it is a Pipeline."""
-    from sklearn.pipeline import Pipeline
-
-    return isinstance(estimator, Pipeline)
+    return isinstance(estimator, _kinds("pipeline", "Pipeline"))
 
 
 def is_table_transformer(estimator: Any) -> bool:
     """Whether it is a ColumnTransformer."""
-    from sklearn.compose import ColumnTransformer
-
-    return isinstance(estimator, ColumnTransformer)
+    return isinstance(estimator, _kinds("compose", "ColumnTransformer"))
 
 
 def is_vectorizer(estimator: Any) -> bool:
     """Whether it takes an iterable of strings."""
-    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
-
-    return isinstance(estimator, (CountVectorizer, HashingVectorizer)) and estimator.input == "content"
+    return isinstance(estimator, _kinds(*_OF_TEXT)) and estimator.input == "content"
 
 
 def is_reader(estimator: Any) -> bool:
     """Whether it takes what no request holds: dictionaries, or the names of files, which it opens."""
-    from sklearn.feature_extraction import DictVectorizer, FeatureHasher
-    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
-
-    if isinstance(estimator, (CountVectorizer, HashingVectorizer)):
+    if isinstance(estimator, _kinds(*_OF_TEXT)):
         return bool(estimator.input != "content")
-    return isinstance(estimator, (DictVectorizer, FeatureHasher))
+    return isinstance(estimator, _kinds("feature_extraction", "DictVectorizer", "FeatureHasher"))
 
 
 def is_imputer(estimator: Any) -> bool:
     """Whether it is a SimpleImputer, which keeps the columns as they are."""
-    from sklearn.impute import SimpleImputer
-
-    return isinstance(estimator, SimpleImputer)
+    return isinstance(estimator, _kinds("impute", "SimpleImputer"))
 
 
 def is_function(estimator: Any) -> bool:
     """Whether it applies a function to the input as it is."""
-    from sklearn.preprocessing import FunctionTransformer
-
-    return isinstance(estimator, FunctionTransformer)
+    return isinstance(estimator, _kinds("preprocessing", "FunctionTransformer"))
 
 
 def is_identity(estimator: Any) -> bool:

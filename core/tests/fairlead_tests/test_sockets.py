@@ -1,16 +1,19 @@
-"""Which of several sockets on one port gets the new connections, on real sockets."""
+"""Which of several sockets on one port gets the new connections, and how one is closed without a loss."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import select
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from fairlead import errors
-from fairlead.cli import ports, steering
+from fairlead import errors, sockets
+from fairlead.cli import ports
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can steer connections")
 
@@ -51,14 +54,14 @@ def accepted(stack: contextlib.ExitStack, sock: socket.socket) -> list[socket.so
 
 def test_all_new_connections_go_to_the_one_that_is_named(stack: contextlib.ExitStack, port: int) -> None:
     old, new = listener(stack, port), listener(stack, port)
-    assert steering.steer(port, 1)
+    assert sockets.steer(port, 1)
     connect(stack, port)
     assert (len(accepted(stack, old)), len(accepted(stack, new))) == (0, 50)
 
 
 def test_when_another_one_is_closed_connections_are_spread_as_before(stack: contextlib.ExitStack, port: int) -> None:
     old, kept, new = (listener(stack, port) for _ in range(3))
-    assert steering.steer(port, 2)
+    assert sockets.steer(port, 2)
     old.close()
     connect(stack, port, 100)
     counts = [len(accepted(stack, sock)) for sock in (kept, new)]
@@ -67,17 +70,17 @@ def test_when_another_one_is_closed_connections_are_spread_as_before(stack: cont
 
 
 def test_a_process_that_does_not_listen_there_steers_nothing(port: int) -> None:
-    assert not steering.steer(port, 0)
+    assert not sockets.steer(port, 0)
 
 
 def test_connections_are_counted_until_they_are_closed(stack: contextlib.ExitStack, port: int) -> None:
     sock = listener(stack, port)
     with socket.create_connection(("127.0.0.1", port)):
-        assert steering.connections(port) == 0  # not accepted
+        assert sockets.connections(port) == 0  # not accepted
         (mine,) = accepted(stack, sock)
-        assert steering.connections(port) == 1
+        assert sockets.connections(port) == 1
         mine.close()
-    assert steering.connections(port) == 0
+    assert sockets.connections(port) == 0
 
 
 def test_a_port_that_is_held_can_be_listened_on_only_by_those_who_share_it(
@@ -92,3 +95,41 @@ def test_a_port_that_is_taken_is_an_error_that_names_the_flag(stack: contextlib.
     taken = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
     with pytest.raises(errors.ConfigurationError, match="--grpc-port"), ports.hold("127.0.0.1", taken):
         pass
+
+
+def test_who_asks_after_nobody_is_let_in_is_refused_once_the_socket_is_closed(
+    stack: contextlib.ExitStack, port: int
+) -> None:
+    sock = listener(stack, port)
+    connect(stack, port, 3)
+    sockets.let_nobody_in(sock)
+    late = stack.enter_context(socket.socket())
+    late.setblocking(False)
+    assert late.connect_ex(("127.0.0.1", port)) == errno.EINPROGRESS
+    assert len(accepted(stack, sock)) == 3  # what was made before is there to be accepted
+    assert select.select([], [late], [], 0.1)[1] == []  # neither made nor refused
+    sock.close()
+    assert select.select([], [late], [], 30)[1] == [late]
+    assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def test_nothing_is_said_to_a_connection_that_is_there_when_a_port_is_closed(
+    stack: contextlib.ExitStack, port: int
+) -> None:
+    sock = listener(stack, port)
+    client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+    (mine,) = accepted(stack, sock)
+    sockets.let_nobody_in_at(port)
+    sockets.close(port)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    mine.sendall(b"still here")
+    assert client.recv(20) == b"still here"
+
+
+def test_looking_for_sockets_leaves_no_descriptor_open(stack: contextlib.ExitStack, port: int) -> None:
+    listener(stack, port)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(10):
+        sockets.connections(port)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
