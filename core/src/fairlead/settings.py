@@ -168,6 +168,11 @@ class ServerSettings:
     body_timeout: float = _option(60.0, "seconds within which a request must have sent its body; 0 for any")
     max_header_bytes: int = _option(64 * 1024, "bytes that the request line and the headers may have")
     max_body_bytes: int = _option(64 * _MIB, "bytes that a request body may have, before and after decompression")
+    max_body_bytes_in_flight: ByteSize = _option(
+        ByteSize(1024 * _MIB),
+        "bytes of requests that are held at a time, of all clients and protocols together; more are refused with 429; "
+        "0 for any",
+    )
     request_timeout: float = _option(
         60.0, "seconds within which a request is answered, its wait in the queue included; 0 for any"
     )
@@ -220,6 +225,11 @@ class ServerSettings:
         if self.enable_grpc and self.grpc_port and self.grpc_port == self.http_port:
             raise errors.ConfigurationError(
                 f"--http-port and --grpc-port are both {self.http_port}.", remedy="Choose another --grpc-port."
+            )
+        if 0 < self.max_body_bytes_in_flight < self.max_body_bytes:
+            raise errors.ConfigurationError(
+                f"--max-body-bytes-in-flight: {self.max_body_bytes_in_flight} is less than one request may have.",
+                remedy=f"Allow at least {self.max_body_bytes} bytes, or lower --max-body-bytes.",
             )
         if self.max_threads < 1:
             raise errors.ConfigurationError("--max-threads: at least 1 thread must handle gRPC calls.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fairlead import errors
 from fairlead.engine import modelconfig
+from fairlead.engine.intake import Intake
 from fairlead.engine.lifecycle import Lifecycle
 from fairlead.engine.loads import Cause, Loads
 from fairlead.engine.metrics import Metrics
@@ -71,6 +72,7 @@ class Engine:
         if tracing is not None:
             tracing.report_drops(self.metrics.count_dropped_spans)
         self.registry = Registry()
+        self.intake = Intake(settings.max_body_bytes_in_flight)
         self.phase = Phase.STARTING
         self._repository = repository
         self._on_demand = settings.load_on_demand and repository is not None

@@ -46,6 +46,10 @@ _USED: Final[Mapping[str, tuple[str, ...]]] = {
 _SMALL: Final = 64 * 1024
 """Bytes of a message that is decoded in microseconds."""
 
+_OBSERVED: Final = 8
+_PERIOD: Final = 128
+"""Of so many calls that come one at a time, so many are answered in other threads, to see whether they still do."""
+
 _LONGEST: Final = 10.0**9
 """Seconds: further away is only what grpcio says where there is no deadline."""
 
@@ -96,6 +100,7 @@ class _Door(concurrent.futures.ThreadPoolExecutor):
         self._method = method
         self._patience = patience
         self._silent: dict[_Call, float] = {}
+        self._in_turn = 0
         self._inside: Any = importlib.import_module("grpc._server")
         self._receive_operation: Any = importlib.import_module("grpc._cython.cygrpc").ReceiveMessageOperation
 
@@ -136,15 +141,27 @@ class _Door(concurrent.futures.ThreadPoolExecutor):
         if body is None:  # a client that has gone hears nothing of it
             call.fail(Failure(grpc.StatusCode.INVALID_ARGUMENT, "The call has no message."))
             return
-        limit = self._method.limit
-        if limit is not None and limit.count == 1 and len(body) <= _SMALL:
-            # Nobody waits for this thread, and to wake another one takes as long as to compute a small answer.
+        if self._is_alone() and len(body) <= _SMALL:
+            # To wake another thread takes as long as to compute a small answer.
             perform(self._method.handler, body, call)
             return
         try:
             self._method.pool.submit(perform, self._method.handler, body, call)
         except RuntimeError:  # the pool has been shut down
             call.fail(Failure(grpc.StatusCode.UNAVAILABLE, "The server has stopped."))
+
+    def _is_alone(self) -> bool:
+        """Whether calls come one at a time, so that nobody waits for this thread while it answers one.
+
+        What it answers itself it cannot compare with others, which wait where they are not seen. So now and then some
+        calls go to other threads, and if they overlap all go there: calls that overlap are computed together.
+        """
+        limit = self._method.limit
+        if limit is None or limit.count > 1:
+            self._in_turn = 0
+            return False
+        self._in_turn += 1
+        return self._in_turn % _PERIOD > _OBSERVED
 
     def _end_silent(self) -> None:
         """End the calls that have sent no message in time; enough to look when another wants to have their place."""

@@ -64,7 +64,7 @@ class _Exchange:
     """One request on its way through the engine."""
 
     __slots__ = (
-        *("_call", "_ending", "_engine", "_future", "_inference", "_is_raw"),
+        *("_call", "_ending", "_engine", "_future", "_hold", "_inference", "_is_raw"),
         *("_name", "_request", "_request_id", "_serving", "_span", "_started"),
     )
 
@@ -74,6 +74,7 @@ class _Exchange:
         self._call = call
         self._started = time.perf_counter()
         self._ending = threading.Lock()  # taken for good by whoever ends the exchange
+        self._hold = inference.engine.intake.hold()
         self._name = ""
         self._serving: Serving | None = None
         self._future: Future[InferResponse] | None = None
@@ -94,6 +95,7 @@ class _Exchange:
 
     def _ask(self, body: bytes, headers: dict[str, str]) -> None:
         started = time.perf_counter()
+        self._hold.take(len(body))
         message = v2_grpc.parse(body)
         self._name = message.model_name
         if self._engine.tracing is not None:
@@ -205,6 +207,7 @@ class _Exchange:
             self._record(failure.code, error)
 
     def _record(self, code: StatusCode, error: BaseException | None) -> None:
+        self._hold.release()
         if self._serving is not None:
             self._serving.metrics.count("grpc", code.name)
         if self._span is not None:

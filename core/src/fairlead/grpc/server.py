@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from fairlead import errors, sockets
-from fairlead.grpc import direct, reflection, waiting
+from fairlead.grpc import direct, waiting
 from fairlead.grpc.calls import Limit, Method
 from fairlead.grpc.control import Control
 from fairlead.grpc.credentials import credentials_of
 from fairlead.grpc.inference import PATH, Inference
+from fairlead.grpc.reflection import Reflection
 
 if TYPE_CHECKING:
     import threading
@@ -99,7 +100,7 @@ class GrpcServer:
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service, {name: self._handler_of(method)}),)
             )
-        self._server.add_generic_rpc_handlers((reflection.handlers(),))
+        self._server.add_generic_rpc_handlers((Reflection(),))
         self._server.start()
         self._is_started = True
         if self._listening is not None:

@@ -59,7 +59,8 @@ class Application:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         request_id = requestid.of(headers).encode("latin-1")
         limit = self._engine.settings.max_body_bytes
-        limited = bodies.within(receive, limit=limit, patience=self._engine.settings.body_timeout)
+        hold = self._engine.intake.hold()
+        limited = bodies.within(receive, hold, limit=limit, patience=self._engine.settings.body_timeout)
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -88,6 +89,8 @@ class Application:
             if not started:
                 headers_of_error = [(b"content-type", b"application/json"), *failed.headers]
                 await _send(send_with_id, failed.status, headers_of_error, failed.body)
+        finally:
+            hold.release()
 
     async def _controlling(self) -> ControlApplication:
         """The application with all routes, made when it is first needed, in a thread: it takes a while."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive
 
+    from fairlead.engine.intake import Hold
+
 __all__ = ["ClientDisconnected", "check_announced", "check_size", "read", "within"]
 
 _WINDOW: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
@@ -22,12 +24,13 @@ class ClientDisconnected(Exception):
     """The client has gone; there is nobody to answer."""
 
 
-async def read(receive: Receive, headers: Mapping[str, str], *, limit: int, patience: float) -> bytes:
+async def read(receive: Receive, headers: Mapping[str, str], hold: Hold, *, limit: int, patience: float) -> bytes:
     """The whole body, decompressed.
 
     Args:
         receive: the ASGI callable.
         headers: the request's headers, names in lower case.
+        hold: what the request holds.
         limit: bytes that the body may have, before and after decompression.
         patience: seconds within which the client must have sent it.
 
@@ -35,10 +38,11 @@ async def read(receive: Receive, headers: Mapping[str, str], *, limit: int, pati
         PayloadTooLarge: it has more bytes than that.
         UnsupportedMediaType: it is compressed in a way that is not supported.
         InvalidInput: it came too slowly, or does not decompress.
+        Overloaded: too much is held for other requests.
         ClientDisconnected: the client has gone.
     """
     check_announced(headers, limit)
-    limited = within(receive, limit=limit, patience=patience)
+    limited = within(receive, hold, limit=limit, patience=patience)
     chunks = []
     more = True
     while more:
@@ -50,19 +54,26 @@ async def read(receive: Receive, headers: Mapping[str, str], *, limit: int, pati
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     # In a thread: what little it takes to send can take long to unpack, and zlib lets go of the interpreter's lock.
-    return body if encoding in ("", "identity") else await asyncio.to_thread(_decompressed, body, encoding, limit)
+    if encoding in ("", "identity"):
+        return body
+    plain = await asyncio.to_thread(_decompressed, body, encoding, limit)
+    hold.release()
+    hold.take(len(plain))
+    return plain
 
 
-def within(receive: Receive, *, limit: int, patience: float) -> Receive:
+def within(receive: Receive, hold: Hold, *, limit: int, patience: float) -> Receive:
     """An ASGI ``receive`` that keeps a body within limits, from its first byte to its last.
 
     Args:
         receive: the ASGI callable.
+        hold: what the request holds.
         limit: bytes that the body may have.
         patience: seconds within which the client must have sent it; 0 for any.
 
     Returns:
-        The callable. It raises `PayloadTooLarge`, and `InvalidInput` when the body came too slowly.
+        The callable. It raises `PayloadTooLarge`, `InvalidInput` when the body came too slowly, and `Overloaded` when
+        too much is held for other requests.
     """
     deadline = asyncio.get_running_loop().time() + patience if patience else None
     received = 0
@@ -74,8 +85,10 @@ def within(receive: Receive, *, limit: int, patience: float) -> Receive:
                 message = await receive()
         except TimeoutError:
             raise errors.InvalidInput(f"The body was not complete within {patience:g} seconds.") from None
-        received += len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        received += size
         check_size(received, limit)
+        hold.take(size)
         if not message.get("more_body", False):
             deadline = None  # from here on, receiving is waiting for the client to go
         return message

@@ -59,6 +59,7 @@ class Exchange:
         "_chunks",
         "_default_headers",
         "_done",
+        "_hold",
         "_inference",
         "_question",
         "_transport",
@@ -84,6 +85,7 @@ class Exchange:
         self._default_headers = default_headers
         self._done = done
         self._chunks: list[bytes] = []
+        self._hold = inference.hold()
         self._asked: Asked | None = None
         self.disconnected = False
         self.keep_alive = keep_alive
@@ -92,7 +94,13 @@ class Exchange:
 
     def receive(self, body: bytes) -> None:
         """Take a part of the body."""
-        if not self.response_complete:
+        if self.response_complete:
+            return
+        try:
+            self._hold.take(len(body))
+        except errors.Overloaded as error:
+            self._refuse(error)
+        else:
             self._chunks.append(body)
 
     def complete(self) -> None:
@@ -110,15 +118,17 @@ class Exchange:
         """The client has gone: nobody waits for the answer."""
         self.disconnected = True
         self._chunks = []
+        self._hold.release()
         if self._asked is not None:
             self._asked.give_up()
 
     def refuse_late(self, patience: float) -> None:
         """The body did not come in time."""
+        self._refuse(errors.InvalidInput(f"The body was not complete within {patience:g} seconds."))
+
+    def _refuse(self, error: errors.FairleadError) -> None:
         self._chunks = []
-        self._inference.refuse(
-            self._question, errors.InvalidInput(f"The body was not complete within {patience:g} seconds."), self.respond
-        )
+        self._inference.refuse(self._question, error, self.respond)
 
     def respond(self, answer: Answer) -> None:
         """Write the answer."""
@@ -141,6 +151,7 @@ class Exchange:
             for chunk in answer.chunks:
                 self._transport.write(chunk)
         self._asked = None
+        self._hold.release()
         self.response_complete = True
         if not self.keep_alive:
             self._transport.close()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from fairlead.contracts.tensors import InferRequest, InferResponse
     from fairlead.engine.engine import Engine
+    from fairlead.engine.intake import Hold
     from fairlead.engine.pending import Outcome
     from fairlead.engine.serving import Asked, Serving
     from fairlead.protocol.encoded import Encoded
@@ -63,12 +64,16 @@ class Inference:
 
     Args:
         engine: what is asked.
+
+    Attributes:
+        hold: makes what a request holds while it is answered.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tracing = engine.tracing
         self._settings = engine.settings
+        self.hold = engine.intake.hold
         self._slots = asyncio.Semaphore(_SLOTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -83,12 +88,15 @@ class Inference:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         asked = Question(kind, name, scope["raw_path"].decode("latin-1"), headers)
         self._trace(asked)
+        with self.hold() as hold:
+            await self._answer(asked, hold, receive, send)
+
+    async def _answer(self, asked: Question, hold: Hold, receive: Receive, send: Send) -> None:
+        limit, patience = self._settings.max_body_bytes, self._settings.body_timeout
         error: BaseException | None = None
         try:
             asked.serving = await self._serving(asked)
-            body = await bodies.read(
-                receive, headers, limit=self._settings.max_body_bytes, patience=self._settings.body_timeout
-            )
+            body = await bodies.read(receive, asked.headers, hold, limit=limit, patience=patience)
             async with Watch(receive):
                 answer, error = await self._answered(asked, body)
         except bodies.ClientDisconnected:
