@@ -62,7 +62,7 @@ class Numbers:
 
     __slots__ = ("_document", "_text")
 
-    def __init__(self, text: bytes, document: bytes) -> None:
+    def __init__(self, text: memoryview, document: bytes) -> None:
         self._text = text
         self._document = document
 
@@ -110,26 +110,25 @@ def load(text: bytes) -> Any:
     return documents.load_with_nan(text)
 
 
-def _cut(text: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The document with a mark in place of each long list, in pieces, and the lists."""
+def _cut(text: bytes) -> tuple[list[bytes], list[memoryview]]:
+    """The document with a mark in place of each long list, in pieces, and the lists, which are views of it."""
     pieces: list[bytes] = []
-    lists: list[bytes] = []
+    lists: list[memoryview] = []
     position = searched = 0
     while (found := _DATA.search(text, searched)) is not None:
         start = searched = found.end()
         end = text.find(b"]", start) + 1
         if end - start < _LONG:
             continue
-        numbers = text[start:end]
-        if numbers.find(b"[", 1) < 0 and b'"' not in numbers:
+        if text.find(b"[", start + 1, end) < 0 and text.find(b'"', start, end) < 0:
             pieces += (text[position:start], b'"%s%d"' % (_MARK.encode(), len(lists)))
-            lists.append(numbers)
+            lists.append(memoryview(text)[start:end])
             position = searched = end
     pieces.append(text[position:])
     return pieces, lists
 
 
-def _fill(document: Any, lists: list[bytes], text: bytes) -> bool:
+def _fill(document: Any, lists: list[memoryview], text: bytes) -> bool:
     """Put the lists where their marks are; whether each has found its place, once, as the data of a tensor."""
     left = {f"{_MARK}{place}": numbers for place, numbers in enumerate(lists)}
     if not isinstance(document, dict):

@@ -52,6 +52,11 @@ _PACKED: Final[Mapping[Datatype, np.dtype[Any]]] = {
 _EXACT: Final = 2**53
 """Up to here a double is an exact integer; past it, the client's digits may be lost before we see them."""
 
+_LARGEST_FP32: Final = float(np.finfo(np.float32).max)
+
+_FEW: Final = 64
+"""Elements up to which Python has compared them before numpy begins to."""
+
 
 def from_list(values: list[Any], datatype: Datatype, shape: tuple[int, ...], where: str) -> NDArray[Any]:
     """An array of a tensor's ``data``, flat or nested, in row-major order.
@@ -186,6 +191,8 @@ def _numbers(flat: Sequence[Any], datatype: Datatype, where: str) -> NDArray[Any
     if not flat:
         return np.empty(0, dtype=datatype.numpy)
     code = _TYPECODES[datatype]
+    if datatype is Datatype.FP32 and len(flat) <= _FEW and _is_in_range(flat):
+        return np.frombuffer(array.array("f", flat), dtype=np.float32)
     try:
         packed = array.array(code, flat)
     except (TypeError, OverflowError):
@@ -198,6 +205,14 @@ def _numbers(flat: Sequence[Any], datatype: Datatype, where: str) -> NDArray[Any
             raise _unfit(flat[index], index, "true, false, 0 or 1", where)
         return numbers.view(np.bool_)
     return _narrowed(numbers, where) if datatype is Datatype.FP32 else numbers
+
+
+def _is_in_range(flat: Sequence[Any]) -> bool:
+    """Whether these are numbers that FP32 holds; False for what takes a closer look, as NaN in front does."""
+    try:
+        return bool(min(flat) >= -_LARGEST_FP32 and max(flat) <= _LARGEST_FP32)
+    except TypeError:
+        return False
 
 
 def _narrowed(doubles: NDArray[Any], where: str) -> NDArray[Any]:

@@ -32,6 +32,7 @@ Location: TypeAlias = "tuple[str | int, ...]"
 MAX_DIMENSIONS: Final = 32
 """The most dimensions that a tensor may have: what every supported numpy can hold."""
 
+_DATATYPES: Final = {datatype.value: datatype for datatype in Datatype}
 _MAX_BYTES: Final = 2**63 - 1
 _LARGEST_ITEM: Final = 8
 _MIN_INTEGER: Final = -(2**63)
@@ -142,6 +143,9 @@ def datatype(value: object, location: Location) -> Datatype:
         InvalidInput: it is none of the protocol's.
     """
     name = text(value, location)
+    found = _DATATYPES.get(name)
+    if found is not None:
+        return found
     try:
         return Datatype(name.upper())
     except ValueError:
@@ -159,20 +163,29 @@ def shape(value: object, location: Location) -> tuple[int, ...]:
         InvalidInput: a dimension is negative, there are too many, or their product is too large.
     """
     listed = items(value, location)
-    where = ".".join(map(str, location))
     if len(listed) > MAX_DIMENSIONS:
-        raise errors.InvalidInput(f"{where}: {len(listed)} dimensions are more than {MAX_DIMENSIONS}")
-    dimensions = tuple(_dimension(length, (*location, place)) for place, length in enumerate(listed))
-    if any(length < 0 for length in dimensions):
-        raise errors.InvalidInput(f"{where}: {list(dimensions)} has a negative dimension")
-    if math.prod(length or 1 for length in dimensions) * _LARGEST_ITEM > _MAX_BYTES:
-        raise errors.InvalidInput(f"{where}: {list(dimensions)} has more elements than can be addressed")
+        raise errors.InvalidInput(f"{_at(location)}: {len(listed)} dimensions are more than {MAX_DIMENSIONS}")
+    dimensions = tuple(
+        [
+            length if type(length) is int else _dimension(length, (*location, place))
+            for place, length in enumerate(listed)
+        ]
+    )
+    size = _LARGEST_ITEM
+    for length in dimensions:
+        if length < 0:
+            raise errors.InvalidInput(f"{_at(location)}: {list(dimensions)} has a negative dimension")
+        size *= length or 1
+    if size > _MAX_BYTES:
+        raise errors.InvalidInput(f"{_at(location)}: {list(dimensions)} has more elements than can be addressed")
     return dimensions
 
 
+def _at(location: Location) -> str:
+    return ".".join(map(str, location))
+
+
 def _dimension(length: object, location: Location) -> int:
-    if type(length) is int:
-        return length
     if type(length) is float and length.is_integer():
         return int(length)
     raise errors.InvalidSchema("Input should be a valid integer", location=location, kind="int_type")

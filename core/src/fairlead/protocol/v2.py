@@ -160,7 +160,8 @@ def _parts(body: Body, headers: Mapping[str, str]) -> tuple[dict[str, Any], v2_b
     head, binary = v2_binary.split(body, headers)
     try:
         load = bulk.load if len(head) >= _LONG else documents.load_with_nan
-        return schema.members(load(bytes(head)), ()), binary
+        text = body if binary is None and isinstance(body, bytes) else bytes(head)  # a copy only where one is needed
+        return schema.members(load(text), ()), binary
     except errors.InvalidSchema:
         raise
     except errors.InvalidInput as error:
