@@ -29,7 +29,7 @@ __all__ = ["Finding", "examine"]
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _ENVIRONMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:=(.+))?")
 _FLAG: Final = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]*")
-_PROTOCOLS: Final = ("v1", "v2")
+_PROTOCOLS: Final = ("v1", "v2", "grpc-v2")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

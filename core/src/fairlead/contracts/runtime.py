@@ -154,7 +154,7 @@ class RuntimeSpec:
         factory: ``"module:Class"`` of its `Runtime`; imported when the first model loads.
         artifacts: file name patterns of what it loads, matched against the top level of an artefact, for example
             ``*.joblib``; a pattern that ends in ``/`` matches a folder.
-        protocols: the protocols that its models can be asked by: ``v1``, ``v2``.
+        protocols: the protocols that its models can be asked by: ``v1``, ``v2``, ``grpc-v2``.
         capabilities: what its models can do; a loaded model narrows this in its metadata.
         libraries: the libraries whose versions decide whether an artefact loads.
         settings: its own settings.
@@ -171,7 +171,7 @@ class RuntimeSpec:
     formats: tuple[ModelFormat, ...]
     factory: str
     artifacts: tuple[str, ...]
-    protocols: tuple[str, ...] = ("v1", "v2")
+    protocols: tuple[str, ...] = ("v1", "v2", "grpc-v2")
     capabilities: frozenset[Capability] = frozenset()
     libraries: tuple[Library, ...] = ()
     settings: tuple[Setting, ...] = ()

@@ -84,6 +84,13 @@ class Control:
         states = health_pb2.HealthCheckResponse
         return states(status=states.SERVING if serves else states.NOT_SERVING)
 
+    async def health(self, service: str) -> Any:
+        """The status of a service for those who watch it: of the server, or of a model."""
+        try:
+            return (await self._health(health_pb2.HealthCheckRequest(service=service))).status
+        except errors.ModelNotFound:
+            return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
     # -- models -----------------------------------------------------------------------------------------
 
     async def _model_ready(self, request: messages.ModelReadyRequest) -> messages.ModelReadyResponse:

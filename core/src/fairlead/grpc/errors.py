@@ -28,7 +28,7 @@ _CODE: Final[dict[type[errors.FairleadError], StatusCode]] = {
 }
 
 _LONGEST: Final = 1024
-"""Characters of a text: a client refuses metadata of more than 8 KiB, and non-ASCII ones are escaped on the wire."""
+"""Bytes of a text: a client refuses metadata of more than 8 KiB, and one that is not ASCII has three on the wire."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,5 +71,7 @@ def _retry(error: errors.FairleadError, code: StatusCode) -> Metadata:
 
 def _fitting(text: str) -> str:
     # A model's exception may quote what a client sent, lone surrogates included; the status must be UTF-8 all the same.
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+    octets = text.encode("utf-8", "replace")
+    if len(octets) <= _LONGEST:
+        return octets.decode("utf-8")
+    return f"{octets[: _LONGEST - 4].decode('utf-8', 'ignore')} ..."

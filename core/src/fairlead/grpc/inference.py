@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from fairlead.protocol import requestid, v2_grpc
 from fairlead.protocol._pb import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from fairlead.contracts.tensors import InferRequest, InferResponse
@@ -64,7 +65,7 @@ class _Exchange:
     """One request on its way through the engine."""
 
     __slots__ = (
-        *("_call", "_ending", "_engine", "_future", "_hold", "_inference", "_is_raw"),
+        *("_call", "_ending", "_engine", "_give_up", "_hold", "_inference", "_is_raw", "_is_settled"),
         *("_name", "_request", "_request_id", "_serving", "_span", "_started"),
     )
 
@@ -77,7 +78,8 @@ class _Exchange:
         self._hold = inference.engine.intake.hold()
         self._name = ""
         self._serving: Serving | None = None
-        self._future: Future[InferResponse] | None = None
+        self._give_up: Callable[[], object] | None = None
+        self._is_settled = False
         self._span: RequestSpan | None = None
 
     def begin(self, body: bytes) -> None:
@@ -89,9 +91,7 @@ class _Exchange:
         except BaseException as error:  # noqa: BLE001  # every failure is an answer; the server goes on
             self._fail(error)
             return
-        assert self._future is not None
         self._call.on_end(self._ended)
-        self._future.add_done_callback(self._answered)
 
     def _ask(self, body: bytes, headers: dict[str, str]) -> None:
         started = time.perf_counter()
@@ -111,22 +111,22 @@ class _Exchange:
         if remaining is not None and remaining <= 0:
             raise errors.DeadlineExceeded("The deadline of the call has passed.")
         if serving is None:
-            self._future = asyncio.run_coroutine_threadsafe(
-                self._load_and_ask(request, remaining), self._inference.loop
-            )
+            self._load(request, remaining)
             return
         ended = time.perf_counter()
         serving.metrics.preprocess.observe(ended - started)
         if self._span is not None:
             self._span.stage("decode", started, ended)
         try:
-            self._future = serving.ask_from_thread(request, timeout=remaining, span=self._span)
+            limit = math.inf if remaining is None else remaining
+            asked = serving.ask(request, self._settle, timeout=limit, span=self._span, on_loop=False)
         except errors.ModelNotReady:
             if not self._engine.settings.load_on_demand:
                 raise
             # It has left since it was looked up, and comes back.
-            work = self._load_and_ask(request, remaining)
-            self._future = asyncio.run_coroutine_threadsafe(work, self._inference.loop)
+            self._load(request, remaining)
+            return
+        self._can_give_up(asked.give_up)
 
     def _ready(self, name: str) -> Serving | None:
         """The model, if it answers; None where asking it may load it."""
@@ -137,6 +137,17 @@ class _Exchange:
                 return None
             raise
 
+    def _load(self, request: InferRequest, remaining: float | None) -> None:
+        future = asyncio.run_coroutine_threadsafe(self._load_and_ask(request, remaining), self._inference.loop)
+        self._can_give_up(future.cancel)
+        future.add_done_callback(self._answered)
+
+    def _can_give_up(self, give_up: Callable[[], object]) -> None:
+        """Keep how the request is given up, until its outcome is there; it may be already."""
+        self._give_up = give_up
+        if self._is_settled:
+            self._give_up = None
+
     async def _load_and_ask(self, request: InferRequest, patience: float | None) -> InferResponse:
         serving = self._serving = await self._engine.acquire(request.model_name, patience)
         return await serving.infer(request)
@@ -144,29 +155,36 @@ class _Exchange:
     def _ended(self) -> None:
         """The call has ended. If nobody has answered it, its client has gone or its deadline has passed."""
         if self._ending.acquire(blocking=False):
-            assert self._future is not None
-            self._future.cancel()
+            if self._give_up is not None:
+                self._give_up()
             self._record(StatusCode.CANCELLED, None)
 
     def _answered(self, future: Future[InferResponse]) -> None:
         if future.cancelled():
             self._refuse(Failure(StatusCode.CANCELLED, "The request was given up."), None)
-            return
-        error = future.exception()
-        if error is not None:
-            self._fail(error)
-            return
-        response = future.result()
-        if sum(tensor.data.size for tensor in response.outputs) > _MANY_ELEMENTS:
-            self._inference.pool.submit(self._send, response)
         else:
-            self._send(response)
+            self._settle(future.exception() or future.result())
+
+    def _settle(self, outcome: InferResponse | BaseException) -> None:
+        # What gives the request up leads back here: kept, tensors would wait for the collector of cycles.
+        self._is_settled = True
+        self._give_up = None
+        if isinstance(outcome, BaseException):
+            self._fail(outcome)
+        elif sum(tensor.data.size for tensor in outcome.outputs) > _MANY_ELEMENTS:
+            try:
+                self._inference.pool.submit(self._send, outcome)
+            except RuntimeError:  # the pool has been shut down
+                self._send(outcome)
+        else:
+            self._send(outcome)
 
     def _send(self, response: InferResponse) -> None:
         started = time.perf_counter()
         try:
             leading = metadata.leading_of(response)
             body = v2_grpc.encode(response, self._request, raw=self._is_raw)
+            del self._request  # a client that does not read its answer keeps the exchange
             most = self._engine.settings.grpc_max_send_message_length
             if len(body) > most:
                 raise errors.PayloadTooLarge(

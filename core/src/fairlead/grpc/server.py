@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import resource
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +15,11 @@ import grpc
 from fairlead import errors, sockets
 from fairlead.grpc import direct, waiting
 from fairlead.grpc.calls import Limit, Method
-from fairlead.grpc.control import Control
+from fairlead.grpc.control import HEALTH, Control
 from fairlead.grpc.credentials import credentials_of
 from fairlead.grpc.inference import PATH, Inference
 from fairlead.grpc.reflection import Reflection
+from fairlead.grpc.watch import Watch
 
 if TYPE_CHECKING:
     import threading
@@ -31,6 +33,7 @@ __all__ = ["GrpcServer"]
 _CONTROL_THREADS: Final = 2
 _IDLE: Final = 300.0
 _STREAMS: Final = 1024
+_MANY: Final = 2**20
 
 _QUIET: Final = 0.25
 _LOOK: Final = 0.02
@@ -96,11 +99,8 @@ class GrpcServer:
         if not self._is_open:
             self.listen()
         for method in self._methods(asyncio.get_running_loop()):
-            service, _, name = method.path[1:].partition("/")
-            self._server.add_generic_rpc_handlers(
-                (grpc.method_handlers_generic_handler(service, {name: self._handler_of(method)}),)
-            )
-        self._server.add_generic_rpc_handlers((Reflection(),))
+            self._server.add_generic_rpc_handlers((_one(method.path, self._handler_of(method)),))
+        self._server.add_generic_rpc_handlers((Reflection(), _one(f"/{HEALTH}/Watch", self._watch.handler())))
         self._server.start()
         self._is_started = True
         if self._listening is not None:
@@ -116,6 +116,7 @@ class GrpcServer:
             loop = asyncio.get_running_loop()
             end = loop.time() + patience
             await self._part(end)
+            await self._watch.end()
             if not self._hurries:
                 ended: threading.Event = self._server.stop(max(0.0, end - loop.time()))
                 await asyncio.to_thread(ended.wait)
@@ -145,12 +146,16 @@ class GrpcServer:
     def _close(self) -> None:
         for pool in (self._pool, self._control_pool, self._repository_pool):
             pool.shutdown(wait=False)
+        if self._is_started:
+            self._watch.close()
 
     def _methods(self, loop: asyncio.AbstractEventLoop) -> list[Method]:
         inference = self._inference = Inference(self._engine, self._pool, loop)
         limit = Limit(self._engine.settings.grpc_max_concurrent_calls)
         methods = [Method(PATH, inference.infer, self._pool, limit)]
-        for path, handler in Control(self._engine, loop).handlers().items():
+        control = Control(self._engine, loop)
+        self._watch = Watch(control.health, loop)
+        for path, handler in control.handlers().items():
             pool = self._repository_pool if path.endswith("load") else self._control_pool
             methods.append(Method(path, handler, pool))
         return methods
@@ -175,6 +180,11 @@ class GrpcServer:
             ) from error
 
 
+def _one(path: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.GenericRpcHandler:
+    service, _, name = path[1:].partition("/")
+    return grpc.method_handlers_generic_handler(service, {name: handler})
+
+
 def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, Any]]:
     """The channel arguments; https://grpc.github.io/grpc/core/group__grpc__arg__keys.html names them."""
     milliseconds = 1000
@@ -186,6 +196,7 @@ def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, A
         ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
         ("grpc.max_send_message_length", -1),  # an answer is measured before it is sent, so that the error says it
         ("grpc.max_concurrent_streams", _STREAMS),
+        ("grpc.max_allowed_incoming_connections", _connections()),
         ("grpc.max_connection_idle_ms", int(_IDLE * milliseconds)),
         ("grpc.server_handshake_timeout_ms", int((settings.header_timeout or 120.0) * milliseconds)),
         # Asks connections that are silent whether they still are there; tolerates clients that ask as often.
@@ -193,6 +204,12 @@ def _options(settings: ServerSettings, *, share_port: bool) -> list[tuple[str, A
         ("grpc.keepalive_timeout_ms", 20 * milliseconds),
         ("grpc.http2.min_ping_interval_without_data_ms", 10 * milliseconds),
     ]
+
+
+def _connections() -> int:
+    """How many there may be: each is a file, and half of those that may be open are for REST, probes and models."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MANY if most == resource.RLIM_INFINITY else min(most // 2, _MANY)
 
 
 def _try(host: str, port: int) -> None:

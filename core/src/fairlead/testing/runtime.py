@@ -153,7 +153,7 @@ class RuntimeContract:
         """A runtime without formats or protocols can never be chosen."""
         assert spec.formats
         assert spec.protocols
-        assert set(spec.protocols) <= {"v1", "v2"}
+        assert set(spec.protocols) <= {"v1", "v2", "grpc-v2"}
 
     def test_the_patterns_of_the_spec_match_the_artefact(self, spec: RuntimeSpec, artifact: Path) -> None:
         """The core chooses a runtime by these patterns."""

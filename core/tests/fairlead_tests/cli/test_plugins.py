@@ -288,7 +288,7 @@ def test_doctor_reports_metadata_that_cannot_be_read(allowed: Command, site: Sit
         (("formats=formats", "formats=formats * 2"), "It declares the model format it 2 times."),
         (('("*.x",)', "()"), "It loads no file: artifacts is empty."),
         (('("*.x",)', '("a/b.x",)'), "Its artifact pattern 'a/b.x' can match nothing"),
-        (('("*.x",)', '("*.x",), protocols=("v3",)'), "Its protocol 'v3' is not one of v1, v2."),
+        (('("*.x",)', '("*.x",), protocols=("v3",)'), "Its protocol 'v3' is not one of v1, v2, grpc-v2."),
         (('("*.x",)', '("*.x",), protocols=()'), "protocols is empty"),
         (('("*.x",)', '("*.x",), libraries=(Library("no-such", "x"),)'), "Its library no-such is not installed."),
         (('("*.x",)', '("*.x",), settings=(Setting("a", 1, "", (2,)),)'), "has the default 1, which is not one of"),

@@ -35,6 +35,7 @@ SLOW = """
 """
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 @pytest.fixture
@@ -96,6 +97,43 @@ def test_health_follows_the_server_and_its_models(server: RunningServer, channel
     server.engine.drain()
     assert health(channel) == NOT_SERVING
     assert not ask(channel, "ServerReady", messages.ServerReadyRequest(), messages.ServerReadyResponse).ready
+
+
+def watch(channel: grpc.Channel, service: str = "") -> Any:
+    """The statuses that a client is told, as an iterator that can be cancelled."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    return stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=60)
+
+
+def test_who_watches_is_told_when_something_changes(server: RunningServer, channel: grpc.Channel) -> None:
+    whole, model, unknown = watch(channel), watch(channel, "doubler"), watch(channel, "x")
+    assert [next(each).status for each in (whole, model, unknown)] == [SERVING, SERVING, UNKNOWN]
+    server.client.post("/v2/repository/models/doubler/unload").raise_for_status()
+    assert next(model).status == NOT_SERVING
+    server.client.post("/v2/repository/models/doubler/load").raise_for_status()
+    assert next(model).status == SERVING
+    server.engine.drain()
+    assert next(whole).status == NOT_SERVING
+    whole.cancel()
+    assert unknown.is_active()
+
+
+def test_who_watches_a_server_that_stops_is_told_so_and_the_call_ends(tmp_path: Path) -> None:
+    with running_server({"model": models.write(tmp_path, models.ECHO)}, grpc=True) as running:
+        channel = grpc.insecure_channel(running.grpc_address or "")
+        watched = watch(channel)
+        assert next(watched).status == SERVING
+    with channel:
+        assert [each.status for each in watched] == [NOT_SERVING]
+        assert watched.code() is grpc.StatusCode.OK
+
+
+def test_many_who_watch_hold_up_nobody(channel: grpc.Channel) -> None:
+    watched = [watch(channel) for _ in range(200)]
+    assert {next(each).status for each in watched} == {SERVING}
+    assert health(channel) == SERVING
+    for each in watched:
+        each.cancel()
 
 
 def test_a_server_that_loads_answers_probes_and_is_not_serving(tmp_path: Path) -> None:
