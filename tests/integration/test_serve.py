@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -62,7 +63,7 @@ def test_the_arguments_of_kserves_serving_runtimes_work(iris: Path) -> None:
         assert server.client.post("/v1/models/flowers:predict", json=FLOWER).json() == {"predictions": [0]}
         assert server.client.get("/docs").status_code == 200
         messages = [line["message"] for line in server.logged()]
-        assert "--max_asyncio_workers has no effect: every model has a thread of its own" in messages
+        assert "--max_asyncio_workers has no effect: models are not called in a pool of threads" in messages
         assert not any("grpc_port" in str(message) or "max_threads" in str(message) for message in messages)
         eventually(lambda: any(line["logger"] == "fairlead.access" for line in server.logged()))
 
@@ -151,3 +152,20 @@ def test_a_server_that_is_asked_for_predictions_probes_and_metrics_never_imports
         assert "pydantic_core" not in maps.read_text()
         assert server.client.get("/v2").json()["name"] == "fairlead"
         assert "pydantic_core" in maps.read_text()
+
+
+def test_a_variable_that_is_nearly_a_setting_is_told(iris: Path) -> None:
+    environ = {"FAIRLEAD_ACESS_LOG": "true", "FAIRLEAD_SERVICE_HOST": "10.0.0.1", "FAIRLEAD_CACHE": "/nowhere"}
+    with served(iris, environ=environ) as server:
+        told = [line["message"] for line in server.logged() if "has no effect" in line["message"]]
+    assert told == ["the variable FAIRLEAD_ACESS_LOG has no effect; did you mean FAIRLEAD_ACCESS_LOG?"]
+
+
+def test_an_error_that_ends_the_command_is_a_line_like_the_others(tmp_path: Path) -> None:
+    (tmp_path / "bad.joblib").write_bytes(b"no pickle")
+    lines = [json.loads(line) for line in refused(str(tmp_path / "bad.joblib"), "--grpc-port", "0").splitlines()]
+    assert lines[-1]["level"] == "error"
+    assert "bad.joblib does not load" in lines[-1]["message"]
+    assert lines[-1]["remedy"]
+    text = refused(str(tmp_path / "bad.joblib"), "--grpc-port", "0", "--log-format", "text").splitlines()
+    assert text[-2].startswith("error: ")

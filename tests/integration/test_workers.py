@@ -120,7 +120,7 @@ def test_every_worker_answers_and_the_log_says_ready_once(server: ServerProcess)
     while asked != found:
         asked.add(ask(server))
     ready = [line["message"] for line in server.logged() if "ready on" in str(line["message"])]
-    assert ready == [f"ready on {server.url}: pid (2 workers)"]
+    assert ready == [f"ready on {server.url}: pid (2 workers, gRPC on {server.grpc_address})"]
 
 
 def test_metrics_are_those_of_all_workers_whichever_is_asked_and_a_death_takes_none_away(
@@ -162,20 +162,24 @@ def test_models_are_not_loaded_or_unloaded_in_one_worker_of_several(server: Serv
 # -- starting -------------------------------------------------------------------------------------------
 
 
-def test_connections_wait_until_the_first_worker_is_ready(model: Path) -> None:
+def test_a_server_whose_first_worker_loads_is_alive_and_not_ready(model: Path) -> None:
     gate = model.with_name("loading")
     os.mkfifo(gate)
     command = [sys.executable, "-m", "fairlead.cli.main", "serve", str(model), "--http-port", "0", *TWO]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process, ThreadPoolExecutor() as pool:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         found = re.search(r"listening on (\S+:\d+)", process.stderr.readline())
         assert found is not None
-        asked = pool.submit(httpx.get, f"http://{found[1]}/v2/health/ready", timeout=60, trust_env=False)
         writing = os.open(gate, os.O_WRONLY)  # returns once the first worker loads its model
         gate.unlink()
-        assert not asked.done()
-        os.close(writing)
-        assert asked.result(60).status_code == 200
+        with httpx.Client(base_url=f"http://{found[1]}", timeout=60, trust_env=False) as client:
+            assert client.get("/v2/health/live").json() == {"live": True}
+            assert client.get("/").json() == {"status": "alive"}
+            refused = [client.get("/v2/health/ready"), client.post("/v1/models/m:predict", content=b" " * 1_000_000)]
+            assert [each.status_code for each in refused] == [503, 503]
+            assert all(each.headers["retry-after"] == "1" and each.json()["error"] for each in refused)
+            os.close(writing)
+            eventually(lambda: client.get("/v2/health/ready").status_code == 200)
         process.terminate()
         process.stderr.read()
         assert process.wait(60) == 0

@@ -302,7 +302,7 @@ def test_a_single_process_loads_its_models_anew_and_no_request_fails(kind: Kind)
             eventually(lambda: counted.answered > 50)
             kind.save(2.0)
             server.process.send_signal(signal.SIGHUP)
-            eventually(lambda: said(server, "loaded anew: 1 models, 0 failed"))
+            eventually(lambda: said(server, "loaded anew: 1 model, 0 failed"))
             assert ask(server) == 2.0
             kind.spoil()
             server.process.send_signal(signal.SIGHUP)

@@ -98,9 +98,8 @@ class Option:
         try:
             value = _parse(type(self.default), text)
         except ValueError as error:
-            wanted = type(self.default).__name__
             raise errors.ConfigurationError(
-                f"{source}: {text!r} is not a value of type {wanted}.", remedy=_WHAT_TO_WRITE.get(type(self.default))
+                f"{source}: {text!r} cannot be read.", remedy=_WHAT_TO_WRITE.get(type(self.default))
             ) from error
         if self.choices and value not in self.choices:
             raise errors.ConfigurationError(f"{source}: {text!r} is not one of {', '.join(self.choices)}.")
@@ -211,7 +210,7 @@ class ServerSettings:
         False,
         "whether binary_data_output holds for listed outputs too, as in Triton; KServe ignores it then",
     )
-    access_log: bool = _option(False, "whether every request is logged", "--enable_latency_logging")
+    access_log: bool = _option(False, "whether every inference request is logged", "--enable_latency_logging")
     log_format: str = _option(
         "auto", "format of log lines; auto is text on a terminal", choices=("auto", "text", "json")
     )
@@ -225,6 +224,11 @@ class ServerSettings:
         if self.enable_grpc and self.grpc_port and self.grpc_port == self.http_port:
             raise errors.ConfigurationError(
                 f"--http-port and --grpc-port are both {self.http_port}.", remedy="Choose another --grpc-port."
+            )
+        if not self.enable_grpc and (self.grpc_tls_cert or self.grpc_tls_key or self.grpc_tls_client_ca):
+            raise errors.ConfigurationError(
+                "TLS is set for gRPC, and gRPC is turned off.",
+                remedy="Leave out the --grpc-tls flags, or --enable-grpc false. REST has no TLS of its own.",
             )
         if 0 < self.max_body_bytes_in_flight < self.max_body_bytes:
             raise errors.ConfigurationError(

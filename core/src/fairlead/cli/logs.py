@@ -10,11 +10,14 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead.cli.logwriter import LogWriter
 
-__all__ = ["configure", "flush", "report_drops"]
+if TYPE_CHECKING:
+    from fairlead import errors
+
+__all__ = ["configure", "flush", "report", "report_drops"]
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
 
@@ -47,6 +50,17 @@ def flush() -> None:
     """Wait until what was logged is written, for a time that is bounded: what is printed next comes after it."""
     for handler in logging.getLogger().handlers:
         handler.flush()
+
+
+def report(error: errors.FairleadError) -> bool:
+    """Log an error that ends the command, where lines are for machines; whether they are."""
+    handlers = logging.getLogger().handlers
+    if not any(isinstance(handler.formatter, JsonFormatter) for handler in handlers):
+        return False
+    remedy = {"remedy": error.remedy} if error.remedy else {}
+    logging.getLogger("fairlead.server").error("%s", error.reason if remedy else error, extra=remedy)
+    flush()
+    return True
 
 
 def report_drops(count: Callable[[int], None]) -> None:

@@ -118,10 +118,12 @@ def _report(error: errors.FairleadError) -> int:
     """Print an expected error, and return the exit status for it."""
     if os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"):
         traceback.print_exception(error)
-    lines = [error.reason, error.remedy] if error.remedy else [str(error)]
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()  # what was printed before the error comes before it
-        print("error:", "\n".join(lines), file=sys.stderr)
+    logs = sys.modules.get("fairlead.cli.logs")  # not there where no subcommand logs
+    if logs is None or not logs.report(error):
+        lines = [error.reason, error.remedy] if error.remedy else [str(error)]
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()  # what was printed before the error comes before it
+            print("error:", "\n".join(lines), file=sys.stderr)
     return _USAGE_ERROR if isinstance(error, errors.ConfigurationError) else 1
 
 

@@ -33,7 +33,8 @@ def hold(host: str, port: int) -> Iterator[int]:
             sock.bind((host, port))
         except OSError as error:
             raise errors.ConfigurationError(
-                f"Cannot listen for gRPC on {host}:{port}: {error.strerror or error}.",
-                remedy="Choose another port with --grpc-port; 0 lets the system choose.",
+                f"Cannot listen on {host}:{port} for gRPC: {error.strerror or error}.",
+                remedy="Choose another port with --grpc-port (0 lets the system choose), "
+                "or serve REST alone with --enable-grpc false.",
             ) from error
         yield sock.getsockname()[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import logging
 import os
 import re
@@ -33,7 +34,7 @@ __all__ = ["add_arguments", "run"]
 _log = logging.getLogger("fairlead.server")
 
 _WITHOUT_EFFECT: Final[Mapping[str, str]] = {
-    "max_asyncio_workers": "every model has a thread of its own",
+    "max_asyncio_workers": "models are not called in a pool of threads",
     "protocol": "every model answers every protocol",
     "predictor_protocol": "there is no predictor host to ask",
     "predictor_use_ssl": "there is no predictor host to ask",
@@ -50,6 +51,9 @@ _REFUSED: Final[Mapping[str, str]] = {
     "access_log_format": "Access log formats are not supported; use --access-log with --log-format.",
 }
 """Flags of KServe's model server whose meaning cannot be had here, each with the remedy."""
+
+_NEARLY: Final = 0.9
+"""How alike a variable and a setting are that differ by a slip, from 0 to 1."""
 
 _FITTING: Final = "one or more of A-Z a-z 0-9 . _ - and not dots alone"
 
@@ -146,6 +150,7 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
         _work(args, settings, assignment)
         return 0
     _check_flags(args)
+    _check_variables(os.environ)
     hangup = Hangup()
     if args.workers > 1:
         return workers.supervise(args.workers, settings, hangup, share=_shares(args, settings))
@@ -283,6 +288,15 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
         if getattr(args, option.name) is not None
     }
     return ServerSettings.from_environment(**given)
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    """Say which variables are nearly settings. Others are anybody's: Kubernetes makes some of its services."""
+    known = {option.variable for option in options()}
+    for name in sorted(environ.keys() - known):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY) if name.startswith("FAIRLEAD_") else []
+        if near:
+            _log.warning("the variable %s has no effect; did you mean %s?", name, near[0])
 
 
 def _check_flags(args: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors, sockets
+from fairlead.cli import doorman
 from fairlead.cli.assignment import join
 from fairlead.cli.crew import Crew, Post
 from fairlead.cli.generation import Generation, NotReady
@@ -143,7 +144,8 @@ class _Supervisor:
         """Returns only when a worker does not start: its exit status."""
         try:
             # Alone: what is wrong with a model is said once, and what it downloads the others find in the cache.
-            first, names = await self._start(0)
+            async with doorman.attended(self._crew.post.listener):
+                first, names = await self._start(0)
             others = await asyncio.gather(*(self._start(place) for place in range(1, self._count)))
         except NotReady as error:
             if error.status is not None and error.status > 0:
@@ -153,7 +155,9 @@ class _Supervisor:
             ) from error
         self._workers = [first, *(worker for worker, _ in others)]
         shown = ", ".join(names) or "no models"
-        _log.info("ready on %s: %s (%d workers)", url_of(self._crew.post.listener), shown, self._count)
+        post = self._crew.post
+        beside = "" if post.grpc_port is None else f", gRPC on {self._settings.host}:{post.grpc_port}"
+        _log.info("ready on %s: %s (%d workers%s)", url_of(post.listener), shown, self._count, beside)
         async with asyncio.TaskGroup() as tasks:
             for place in range(self._count):
                 tasks.create_task(self._keep(place))
@@ -174,7 +178,9 @@ class _Supervisor:
             while worker is self._workers[place]:  # not if a restart has replaced it, or does so now
                 pause = backoff.pause(asyncio.get_running_loop().time() - ended.started)
                 how = how_it_ended(ended.ended.result())
-                _log.warning("%s %s; another is started in %g seconds", ended, how, pause)
+                _log.warning(
+                    "%s %s; another is started %s", ended, how, f"in {pause:g} seconds" if pause else "at once"
+                )
                 await asyncio.sleep(pause)
                 async with self._places[place]:
                     if worker is self._workers[place]:

@@ -136,7 +136,8 @@ class Lifecycle:
                 self.budget.release(entry.hold)
                 entry.hold = None
             entry.become(ModelState.UNAVAILABLE, reason)
-            _log.info("model %s is unloaded", entry.name, extra={"model": entry.name})
+            why = " to make room for another" if reason == EVICTED else ""
+            _log.info("model %s is unloaded%s", entry.name, why, extra={"model": entry.name})
 
     async def _load(
         self, entry: ModelEntry, under_way: Load, thread: ModelThread, evict: bool

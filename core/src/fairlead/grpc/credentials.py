@@ -31,6 +31,10 @@ def credentials_of(settings: ServerSettings) -> grpc.ServerCredentials | None:
         )
     pair = (_read(key, "--grpc-tls-key"), _read(certificate, "--grpc-tls-cert"))
     authority = _read(client_ca, "--grpc-tls-client-ca") if client_ca else None
+    if b"ENCRYPTED" in pair[0]:
+        raise errors.ConfigurationError(
+            f"--grpc-tls-key: {key} has a password.", remedy=f"Take it away: openssl pkey -in {key} -out plain.key"
+        )
     _check(certificate, key, client_ca)
     return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
 

@@ -11,6 +11,7 @@ server goes the public way, `fairlead.grpc.waiting`.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import importlib
 import inspect
 import logging
@@ -44,7 +45,7 @@ _USED: Final[Mapping[str, tuple[str, ...]]] = {
 """The functions that are used here or taken over, with their parameters."""
 
 _SMALL: Final = 64 * 1024
-"""Bytes of a message that is decoded in microseconds."""
+"""Bytes of a message that is decoded in microseconds, and of an answer that may wait for its reader."""
 
 _OBSERVED: Final = 8
 _PERIOD: Final = 128
@@ -100,6 +101,7 @@ class _Door(concurrent.futures.ThreadPoolExecutor):
         self._method = method
         self._patience = patience
         self._silent: dict[_Call, float] = {}
+        self._unread: dict[_Call, float] = {}
         self._in_turn = 0
         self._inside: Any = importlib.import_module("grpc._server")
         self._receive_operation: Any = importlib.import_module("grpc._cython.cygrpc").ReceiveMessageOperation
@@ -107,7 +109,7 @@ class _Door(concurrent.futures.ThreadPoolExecutor):
     def submit(self, fn: object, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002  # what grpcio calls
         """Take a call: the arguments are those of ``_unary_response_in_pool``, after itself."""
         event, state = args[1], args[2]
-        call = _Call(self._inside, event, state)
+        call = _Call(self._inside, event, state, self._watch)
         try:
             self._take(call, event, state)
         except Exception as error:  # noqa: BLE001  # the thread that polls must go on
@@ -117,6 +119,7 @@ class _Door(concurrent.futures.ThreadPoolExecutor):
     def _take(self, call: _Call, event: Any, state: Any) -> None:
         limit = self._method.limit
         self._end_silent()
+        self._end_unread()
         if limit is not None:
             if not limit.enter():
                 reason = f"{limit.most} calls are in flight. Try again later."
@@ -173,16 +176,36 @@ class _Door(concurrent.futures.ThreadPoolExecutor):
             del self._silent[call]
             call.fail(failure_of(errors.DeadlineExceeded(f"No message came within {self._patience:g} seconds.")))
 
+    def _watch(self, call: _Call) -> None:
+        """See that an answer is read: until then it is kept, by grpcio as well."""
+        if self._patience:
+            self._unread[call] = time.monotonic() + self._patience
+            call.on_end(functools.partial(self._forget, call))
+
+    def _forget(self, call: _Call) -> None:
+        self._unread.pop(call, None)
+
+    def _end_unread(self) -> None:
+        """Cut off the clients that have not read their answer in the time that they have for a message of theirs."""
+        if self._unread:
+            now = time.monotonic()
+            for call, until in list(self._unread.items()):  # other threads add to it
+                if until > now:
+                    return
+                self._forget(call)
+                call.cut_off()
+
 
 class _Call(Call):
     """A call that any thread may answer."""
 
-    def __init__(self, inside: Any, event: Any, state: Any) -> None:
+    def __init__(self, inside: Any, event: Any, state: Any, watch: Callable[[_Call], None]) -> None:
         self._inside = inside
         self._event = event
         self._state = state
         self._context = inside._Context(event, state, None)
         self._answered = False
+        self._watch = watch
 
     @property
     def metadata(self) -> Metadata:
@@ -209,6 +232,8 @@ class _Call(Call):
                     return  # the client has gone
             self._state.trailing_metadata = trailing
             self._inside._status(self._event, self._state, body)
+            if len(body) > _SMALL:
+                self._watch(self)
 
     def fail(self, failure: Failure, trailing: Metadata = ()) -> None:
         with self._state.condition:
@@ -219,3 +244,7 @@ class _Call(Call):
             self._state.details = failure.details.encode()
             self._state.trailing_metadata = (*failure.metadata, *trailing)
             self._inside._status(self._event, self._state, None)
+
+    def cut_off(self) -> None:
+        """End the call, whatever of its answer has not been sent."""
+        self._context.cancel()

@@ -197,6 +197,10 @@ def _input(message: Message, index: int) -> Tensor:
 
 
 def _shape(given: Sequence[int], index: int) -> tuple[int, ...]:
+    if len(given) > schema.MAX_DIMENSIONS:  # millions fit in a message, and would become objects
+        raise errors.InvalidInput(
+            f"inputs.{index}.shape: {len(given)} dimensions are more than {schema.MAX_DIMENSIONS}"
+        )
     shape = tuple(given)
     if len(shape) <= _FEW and all(0 <= length < _SHORT for length in shape):
         return shape  # as most are

@@ -66,7 +66,7 @@ class Alone(Parting):
     async def _reload(self) -> None:
         """Load every model that answers anew, and once more those that failed to load."""
         entries = [each for each in self._engine.registry if each.serving is not None or each.failure is not None]
-        _log.info("SIGHUP: %d models are loaded anew", len(entries))
+        _log.info("SIGHUP: %d %s loaded anew", len(entries), "model is" if len(entries) == 1 else "models are")
         failed = 0
         for entry in entries:
             try:
@@ -77,4 +77,5 @@ class Alone(Parting):
                 failed += 1
                 if entry.serving is not None:
                     _log.error("model %s goes on answering as it was loaded before", entry.name)
-        _log.info("loaded anew: %d models, %d failed", len(entries) - failed, failed)
+        done = len(entries) - failed
+        _log.info("loaded anew: %d model%s, %d failed", done, "" if done == 1 else "s", failed)

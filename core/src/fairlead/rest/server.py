@@ -162,9 +162,13 @@ class Server(uvicorn.Server):
             await self._announce([entry.name for entry in self._engine.registry if entry.serving is not None])
 
     async def _announce(self, names: Sequence[str]) -> None:
+        shown = ", ".join(names)
+        if self._engine.settings.load_on_demand:
+            known = len(self._engine.registry)
+            shown = f"{len(names)} of {known} models, the others on demand"
         beside = "".join(f" (gRPC on {companion.address})" for companion in self._companions)
         for url in dict.fromkeys(url_of(sock) for server in self.servers for sock in server.sockets):
-            _log.info("ready on %s: %s%s", url, ", ".join(names) or "no models", beside)
+            _log.info("ready on %s: %s%s", url, shown or "no models", beside)
 
 
 def _config(engine: Engine) -> uvicorn.Config:

@@ -118,7 +118,7 @@ def test_help_of_serve_says_what_values_there_are(fairlead: Command) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a b", "..", "a\n", "é"])
 def test_a_name_that_no_route_holds_is_refused(fairlead: Command, tmp_path: Path, name: str) -> None:
-    ran = fairlead("serve", str(tmp_path / "model.joblib"), "--name", name)
+    ran = fairlead("serve", str(tmp_path / "model.joblib"), "--name", name, "--log-format", "text")
     assert ran.status == 2
     assert f"--name {name!r} does not fit in a route.\nWrite one or more of A-Z a-z 0-9 . _ -" in ran.errors
 

@@ -306,3 +306,36 @@ def test_threads_are_not_used_up_by_calls_that_wait(tmp_path: Path) -> None:
         open_gate(tmp_path / "gate")
         for each in held:
             each.result(30)
+
+
+QUICK = """
+    import numpy as np
+    from fairlead import CustomModel
+
+    class Quick(CustomModel):
+        any_thread = True
+        batching = True
+
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            return x * 2
+"""
+
+
+def test_every_call_gets_its_own_answer_whether_calls_come_one_at_a_time_or_overlap(
+    tmp_path: Path, interface: str
+) -> None:
+    def doubled(channel: grpc.Channel, start: int, count: int) -> bool:
+        found = []
+        for number in range(start, start + count):
+            answer = infer(channel, body("quick", np.array([[float(number)]])))
+            found.append(np.frombuffer(answer.raw_output_contents[0]).tolist() == [2.0 * number])
+        return all(found)
+
+    path = models.write(tmp_path, QUICK)
+    with running_server({"quick": path}, grpc=True) as running, channel_to(running) as channel:
+        assert doubled(channel, 0, 300)
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(lambda client: doubled(channel, 1000 * client, 100), range(8)))
+        assert doubled(channel, 0, 50)
+        refusal = refused(channel, body("none", np.zeros((1, 1))))
+        assert refusal.code is grpc.StatusCode.NOT_FOUND

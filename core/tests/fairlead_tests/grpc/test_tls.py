@@ -107,5 +107,5 @@ def test_files_that_do_not_make_a_pair_are_said(folder: Path, tmp_path: Path) ->
     assert "holds no certificates" in refusal(cert=server, key=key, client_ca=str(text))
     locked = folder / "locked.key"
     openssl("ec", "-in", key, "-aes256", "-passout", "pass:secret", "-out", locked)
-    assert "no password" in refusal(cert=server, key=str(locked))
+    assert "has a password" in refusal(cert=server, key=str(locked))
     assert credentials_of(ServerSettings()) is None

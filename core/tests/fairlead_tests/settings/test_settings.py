@@ -87,12 +87,12 @@ def test_the_environment_is_read_and_what_is_given_wins() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "text"),
     [
-        ("FAIRLEAD_HTTP_PORT", "many", "FAIRLEAD_HTTP_PORT: 'many' is not a value of type int. Write a whole number."),
+        ("FAIRLEAD_HTTP_PORT", "many", "FAIRLEAD_HTTP_PORT: 'many' cannot be read. Write a whole number."),
         ("FAIRLEAD_HTTP_PORT", "-1", "FAIRLEAD_HTTP_PORT: '-1' is negative"),
         (
             "FAIRLEAD_ACCESS_LOG",
             "perhaps",
-            "FAIRLEAD_ACCESS_LOG: 'perhaps' is not a value of type bool. Write true or false.",
+            "FAIRLEAD_ACCESS_LOG: 'perhaps' cannot be read. Write true or false.",
         ),
         ("FAIRLEAD_LOG_FORMAT", "xml", "FAIRLEAD_LOG_FORMAT: 'xml' is not one of auto, text, json"),
         ("FAIRLEAD_UNPICKLING", "sha256:12", "is not an unpickling policy"),
