@@ -164,7 +164,9 @@ class ServerSettings:
     header_timeout: float = _option(
         10.0, "seconds within which a connection must have sent the headers of a request; 0 for any"
     )
-    body_timeout: float = _option(60.0, "seconds within which a request must have sent its body; 0 for any")
+    body_timeout: float = _option(
+        60.0, "seconds within which a client must have sent a body, and over gRPC read its answer; 0 for any"
+    )
     max_header_bytes: int = _option(64 * 1024, "bytes that the request line and the headers may have")
     max_body_bytes: int = _option(64 * _MIB, "bytes that a request body may have, before and after decompression")
     max_body_bytes_in_flight: ByteSize = _option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import logging
@@ -165,27 +164,6 @@ class Serving:
         finally:
             asked.give_up()
 
-    def ask_from_thread(
-        self, request: InferRequest, timeout: float | None = None, span: RequestSpan | None = None
-    ) -> concurrent.futures.Future[InferResponse]:
-        """As `infer`, for a thread beside the event loop: ``result()`` waits, ``cancel()`` gives the request up.
-
-        Args:
-            request: the request.
-            timeout: seconds within which the client wants the answer; None for the server's own limit.
-            span: the trace of the request.
-
-        Raises:
-            ModelNotReady: the model was unloaded, or replaced, since it was looked up.
-            Overloaded: the queue is full.
-        """
-        future: concurrent.futures.Future[InferResponse] = concurrent.futures.Future()
-        limit = math.inf if timeout is None else timeout
-        asked = self.ask(request, functools.partial(settle, future), timeout=limit, span=span, on_loop=False)
-        if not future.done():
-            future.add_done_callback(lambda done: asked.give_up() if done.cancelled() else None)
-        return future
-
     async def finish(self, patience: float) -> None:
         """Wait until nothing is in flight, then unload the model and end its thread.
 
@@ -303,17 +281,14 @@ class _Awaited:
             self._loop.call_soon_threadsafe(self.task.cancel)
 
 
-def settle(future: asyncio.Future[InferResponse] | concurrent.futures.Future[InferResponse], outcome: Outcome) -> None:
-    """Make an outcome that of a future, unless that was cancelled."""
-    if future.cancelled() or future.done():
+def settle(future: asyncio.Future[InferResponse], outcome: Outcome) -> None:
+    """Make an outcome that of a future, unless that was cancelled; on the event loop."""
+    if future.done():
         return
-    try:
-        if isinstance(outcome, errors.FairleadError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-    except concurrent.futures.InvalidStateError:
-        return  # cancelled in the meantime, by another thread
+    if isinstance(outcome, errors.FairleadError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def unload(name: str, model: AnyModel) -> None:
