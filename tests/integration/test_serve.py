@@ -157,7 +157,7 @@ def test_a_server_that_is_asked_for_predictions_probes_and_metrics_never_imports
 def test_a_variable_that_is_nearly_a_setting_is_told(iris: Path) -> None:
     environ = {"FAIRLEAD_ACESS_LOG": "true", "FAIRLEAD_SERVICE_HOST": "10.0.0.1", "FAIRLEAD_CACHE": "/nowhere"}
     with served(iris, environ=environ) as server:
-        told = [line["message"] for line in server.logged() if "has no effect" in line["message"]]
+        told = [line["message"] for line in server.logged() if "has no effect" in str(line["message"])]
     assert told == ["the variable FAIRLEAD_ACESS_LOG has no effect; did you mean FAIRLEAD_ACCESS_LOG?"]
 
 

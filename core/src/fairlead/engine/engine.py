@@ -241,12 +241,16 @@ class Engine:
         """Fail readiness from now on; requests are answered as before."""
         self.phase = Phase.DRAINING
 
-    async def stop(self) -> None:
-        """End the loads, and unload every model once its requests in flight are answered."""
+    async def stop(self, patience: float | None = None) -> None:
+        """End the loads, and unload every model once its requests in flight are answered.
+
+        Args:
+            patience: seconds that they have; by default the server's ``drain_timeout``.
+        """
         self.drain()
         await self._loads.stop()
         loaded = [entry for entry in self.registry if entry.serving is not None or entry.is_busy]
-        await asyncio.gather(*(self._lifecycle.unload(entry, tidy=False) for entry in loaded))
+        await asyncio.gather(*(self._lifecycle.unload(entry, tidy=False, patience=patience) for entry in loaded))
 
     def _add(self, source: ModelSource) -> ModelEntry:
         entry = ModelEntry(source)

@@ -115,20 +115,28 @@ class Lifecycle:
                 finally:
                     self.budget.release(held)
 
-    async def unload(self, entry: ModelEntry, reason: str = "It was unloaded.", *, tidy: bool = True) -> None:
+    async def unload(
+        self,
+        entry: ModelEntry,
+        reason: str = "It was unloaded.",
+        *,
+        tidy: bool = True,
+        patience: float | None = None,
+    ) -> None:
         """Take a model out of service; requests in flight are answered first.
 
         Args:
             entry: the model.
             reason: why, for its entry in the index.
             tidy: whether to give its memory back to the system; a process that ends need not.
+            patience: seconds that requests in flight have; by default the server's ``drain_timeout``.
         """
         async with entry.lock:
             serving, entry.serving = entry.serving, None
             if serving is not None:
                 entry.become(ModelState.UNLOADING)
                 self._metrics.loaded.dec()
-                await serving.finish(self._settings.drain_timeout)
+                await serving.finish(self._settings.drain_timeout if patience is None else patience)
                 model = weakref.ref(serving.model)
                 del serving  # or its memory would be held for as long as it takes to give it back
                 if tidy:

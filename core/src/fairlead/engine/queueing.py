@@ -94,6 +94,7 @@ class ModelQueue:
         self._open = 0
         self._busy = False
         self._flushing = False
+        self._closed = False
         self._when_idle: list[asyncio.Future[None]] = []
         self._flush_handle: asyncio.Handle | None = None
         self._alarm = Alarm(self._loop, self._expire)
@@ -144,6 +145,7 @@ class ModelQueue:
 
         Raises:
             Overloaded: too many wait already.
+            ModelNotReady: the queue is closed.
         """
         rows = batch.rows_of(request)
         joins = joinable and self._max_rows > 1 and rows is not None
@@ -162,6 +164,8 @@ class ModelQueue:
         leads = starts = False
         taken: Sequence[Pending] = ()
         with self._lock:
+            if self._closed:
+                raise errors.ModelNotReady(self._name)
             try:
                 self._admission.check(len(self._items), pending.timeout)
             except errors.Overloaded:
@@ -191,12 +195,29 @@ class ModelQueue:
         if gone:
             self._metrics.drop(Drop.CANCELLED)
 
-    def close(self) -> None:
-        """Stop the clocks, which would keep the model in memory for as long as they run; on the event loop."""
-        self._alarm.cancel()
-        if self._flush_handle is not None:
-            self._flush_handle.cancel()
-            self._flush_handle = None
+    def close(self, *, if_idle: bool = False) -> bool:
+        """Take no more requests; on the event loop.
+
+        What is in flight is answered still, or expires. When nothing is, the clocks stop, which would keep the model in
+        memory for as long as they run.
+
+        Args:
+            if_idle: only if nothing is in flight and the model is not called.
+
+        Returns:
+            Whether it is closed.
+        """
+        with self._lock:
+            is_idle = not self._open and not self._busy
+            if if_idle and not is_idle:
+                return False
+            self._closed = True
+        if is_idle:
+            self._alarm.cancel()
+            if self._flush_handle is not None:
+                self._flush_handle.cancel()
+                self._flush_handle = None
+        return True
 
     # -- under the lock ---------------------------------------------------------------------------------
 

@@ -32,6 +32,9 @@ __all__ = ["Asked", "Serving", "is_model", "settle", "unload"]
 
 _log = logging.getLogger(__name__)
 
+_UNLOADING: Final = 1.0
+"""Seconds that a model has at least to unload, however long its last requests took."""
+
 
 class Serving:
     """One load of a model; a reload makes another beside it, and lets this one finish. Made on the event loop.
@@ -170,19 +173,21 @@ class Serving:
         Args:
             patience: seconds to wait for requests in flight; a model that does not finish is left to itself.
         """
+        end = self._loop.time() + patience
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._queue.idle()
-                while self._awaited:
-                    await asyncio.wait(set(self._awaited))
+            async with asyncio.timeout_at(end):
+                while self._awaited or not self._queue.close(if_idle=True):
+                    await self._queue.idle()
+                    if self._awaited:
+                        await asyncio.wait(set(self._awaited))
+        self._queue.close()
         self._finished = True
         if self.in_flight:
             _log.warning("model %s is unloaded with %d requests in flight", self.name, self.in_flight)
         unloaded = self._thread.run(functools.partial(unload, self.name, self.model))
         with contextlib.suppress(TimeoutError):  # of a model that hangs, the thread hangs too
-            await asyncio.wait_for(unloaded, patience)
+            await asyncio.wait_for(unloaded, max(end - self._loop.time(), _UNLOADING))
         self._thread.close()
-        self._queue.close()
         self._leave_metrics()
 
     # -- models that answer on the event loop -----------------------------------------------------------

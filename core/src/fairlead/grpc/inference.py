@@ -117,16 +117,25 @@ class _Exchange:
         serving.metrics.preprocess.observe(ended - started)
         if self._span is not None:
             self._span.stage("decode", started, ended)
-        try:
-            limit = math.inf if remaining is None else remaining
-            asked = serving.ask(request, self._settle, timeout=limit, span=self._span, on_loop=False)
-        except errors.ModelNotReady:
-            if not self._engine.settings.load_on_demand:
-                raise
-            # It has left since it was looked up, and comes back.
-            self._load(request, remaining)
-            return
-        self._can_give_up(asked.give_up)
+        self._put(serving, request, remaining)
+
+    def _put(self, serving: Serving, request: InferRequest, remaining: float | None) -> None:
+        """Ask a model, or what has taken its place since it was looked up."""
+        limit = math.inf if remaining is None else remaining
+        while True:
+            try:
+                asked = serving.ask(request, self._settle, timeout=limit, span=self._span, on_loop=False)
+            except errors.ModelNotReady:
+                left, now = serving, self._ready(self._name)
+                if now is left:
+                    raise
+                if now is None:
+                    self._load(request, remaining)
+                    return
+                serving = self._serving = now
+            else:
+                self._can_give_up(asked.give_up)
+                return
 
     def _ready(self, name: str) -> Serving | None:
         """The model, if it answers; None where asking it may load it."""

@@ -35,7 +35,7 @@ _IDLE: Final = 300.0
 _STREAMS: Final = 1024
 _MANY: Final = 2**20
 
-_QUIET: Final = 0.25
+_QUIET: Final = 1.0
 _LOOK: Final = 0.02
 
 

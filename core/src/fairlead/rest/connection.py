@@ -167,14 +167,19 @@ class Connection(HttpToolsProtocol):
             self._start_timer(self.header_timeout, self.transport.close)
 
     def shutdown(self) -> None:
-        """The server stops: a connection that was only just made gets a moment for the request that is on its way.
+        """The server stops: a connection that was only just made, or brings a head, gets a moment for the request.
 
         To close it at once would reset it under a client that was accepted.
         """
-        if self._has_asked():
+        if self._has_asked() and not self._in_head:
             super().shutdown()
         else:
             self.loop.call_later(_MOMENT, self._close_unless_asked)
+
+    def end(self) -> None:
+        """The server has waited long enough: a question that has no answer yet is refused."""
+        if self._exchange is not None:
+            self._exchange.end()
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered: from now on it has to read something."""
@@ -283,8 +288,10 @@ class Connection(HttpToolsProtocol):
         return written
 
     def _close_unless_asked(self) -> None:
-        if not self._has_asked():
+        if self._in_head or not self._has_asked():
             self.transport.close()
+        else:
+            super().shutdown()
 
     def _is_answered(self) -> bool:
         return not (self._has_asked() and not self.cycle.response_complete) and not self.transport.is_closing()

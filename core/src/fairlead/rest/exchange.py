@@ -122,6 +122,14 @@ class Exchange:
         if self._asked is not None:
             self._asked.give_up()
 
+    def end(self) -> None:
+        """The server ends, and nobody will answer."""
+        if not (self.response_complete or self.disconnected):
+            if self._asked is not None:
+                self._asked.give_up()
+            self.keep_alive = False
+            self._refuse(errors.ServerNotReady())
+
     def refuse_late(self, patience: float) -> None:
         """The body did not come in time."""
         self._refuse(errors.InvalidInput(f"The body was not complete within {patience:g} seconds."))

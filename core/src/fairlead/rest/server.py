@@ -95,15 +95,19 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, answer what is in flight, and unload the models."""
         self._engine.drain()
+        end = self._loop.time() + self._engine.settings.drain_timeout
         draining = [
             self._loop.create_task(companion.drain(self._engine.settings.drain_timeout))
             for companion in self._companions
         ]
         await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.end()
         await self._drained(draining)
         self._loading.cancel()
         if not self.force_exit:
-            await self._engine.stop()
+            await self._engine.stop(max(0.0, end - self._loop.time()))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's signature
         """Drain at the first signal, stop at once at the second; called by the signal module."""

@@ -7,15 +7,19 @@ import concurrent.futures
 import functools
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fairlead import errors
 from fairlead.contracts.tensors import InferRequest, InferResponse, Tensor
 from fairlead.engine.metrics import Metrics, ModelMetrics
 from fairlead.engine.queueing import ModelQueue
 from fairlead.engine.serving import settle
 from fairlead.engine.thread import ModelThread
+
+if TYPE_CHECKING:
+    from fairlead.engine.pending import Outcome
 
 __all__ = ["Doubler", "Setup", "as_it_is", "rows", "run", "values"]
 
@@ -85,7 +89,7 @@ class Setup:
         self.queue.submit(
             self.model,
             request,
-            functools.partial(settle, future),
+            functools.partial(_settle_beside, future),
             joinable=True,
             timing=self.metrics.predict,
             on_loop=False,
@@ -98,6 +102,13 @@ class Setup:
         first = self.ask(rows(0))
         await asyncio.to_thread(self.model.entered.wait, 30)
         return first
+
+
+def _settle_beside(future: concurrent.futures.Future[InferResponse], outcome: Outcome) -> None:
+    if isinstance(outcome, errors.FairleadError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def run(test: Callable[[Setup], Awaitable[None]], **limits: Any) -> None:

@@ -261,3 +261,39 @@ def test_what_would_be_answered_too_late_is_refused_at_once() -> None:
         await asyncio.gather(first, *waiting)
 
     run(test, timeout=28.5)
+
+
+def test_a_closed_queue_takes_nothing_more_and_answers_what_it_has() -> None:
+    async def test(setup: Setup) -> None:
+        first = await setup.occupied()
+        second = setup.ask(rows(1))
+        assert not setup.queue.close(if_idle=True)
+        assert setup.queue.close()
+        with pytest.raises(errors.ModelNotReady):
+            setup.ask(rows(2))
+        with pytest.raises(errors.ModelNotReady):
+            await asyncio.to_thread(setup.ask_beside, rows(3))
+        setup.model.go.set()
+        assert [values(await each) for each in (first, second)] == [[0], [2]]
+
+    run(test)
+
+
+def test_an_idle_queue_is_closed_at_once() -> None:
+    async def test(setup: Setup) -> None:
+        assert setup.queue.close(if_idle=True)
+        with pytest.raises(errors.ModelNotReady):
+            setup.ask(rows(1))
+
+    run(test)
+
+
+def test_deadlines_hold_for_what_a_closed_queue_still_has() -> None:
+    async def test(setup: Setup) -> None:
+        held = [await setup.occupied(), setup.ask(rows(1))]
+        setup.queue.close()
+        for each in held:
+            with pytest.raises(errors.DeadlineExceeded):
+                await each
+
+    run(test, timeout=0.2)

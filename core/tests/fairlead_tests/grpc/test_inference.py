@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -339,3 +340,29 @@ def test_every_call_gets_its_own_answer_whether_calls_come_one_at_a_time_or_over
         assert doubled(channel, 0, 50)
         refusal = refused(channel, body("none", np.zeros((1, 1))))
         assert refusal.code is grpc.StatusCode.NOT_FOUND
+
+
+def test_calls_are_answered_all_the_while_that_their_model_is_loaded_anew(tmp_path: Path, interface: str) -> None:
+    path = models.write(tmp_path / "quick", QUICK)
+    message = messages.ModelInferRequest(model_name="quick")
+    tensor = message.inputs.add(name="x", datatype="INT64", shape=[1, 100_000])
+    tensor.contents.int64_contents.extend(range(10**6, 10**6 + 100_000))  # long to decode, so that models come and go
+    large, small = message.SerializeToString(), body("quick")
+    stop = threading.Event()
+
+    def ask_on(request: bytes) -> int:
+        count = 0
+        with channel_to(running, max_receive_message_length=-1) as channel:
+            while not stop.is_set():
+                infer(channel, request)
+                count += 1
+        return count
+
+    with running_server({"quick": path}, grpc=True) as running, ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask_on, request) for request in (large, large, small, small)]
+        try:
+            for _ in range(15):
+                running.client.post("/v2/repository/models/quick/load").raise_for_status()
+        finally:
+            stop.set()
+        assert all(each.result(60) for each in asked)

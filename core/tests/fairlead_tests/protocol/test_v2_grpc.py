@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -433,3 +435,27 @@ def test_a_tensor_that_is_not_what_it_says_is_the_models_fault() -> None:
 def test_texts_are_sent_raw_with_their_lengths() -> None:
     found = answered(Tensor("y", np.array([b"ab"], object), Datatype.BYTES), raw=True)
     assert found.raw_output_contents[0] == b"\x02\x00\x00\x00ab"
+
+
+def test_no_class_of_a_message_is_ever_made_anew() -> None:
+    """protobuf ends the process when one is found while a collector in another thread clears it."""
+    full = messages.ModelInferRequest(model_name="m")
+    full.parameters["p"].bool_param = True
+    tensor = full.inputs.add(name="x", datatype="FP64", shape=[1])
+    tensor.contents.fp64_contents.append(1.0)
+    tensor.parameters["q"].string_param = "v"
+    full.outputs.add(name="y").parameters["r"].int64_param = 1
+    text = full.SerializeToString()
+
+    def classes() -> list[weakref.ref[type]]:
+        found = []
+        for kind in (messages.ModelInferRequest, messages.PackedRequest):
+            message = kind.FromString(text)
+            parts: list[Any] = [message, message.inputs[0], message.inputs[0].contents, message.outputs[0]]
+            parts += [message.parameters["p"], message.inputs[0].parameters["q"], message.outputs[0].parameters["r"]]
+            found += [weakref.ref(type(part)) for part in parts]
+        return found
+
+    made = classes()
+    gc.collect()
+    assert all(each() is not None for each in made)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +46,24 @@ def head(path: str, *lines: str, method: str = "POST") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
 
 
+class _Answers(io.BufferedReader):
+    """What has been received, for one answer after another: a response closes what it was read from."""
+
+    def makefile(self, mode: str) -> _Answers:
+        assert mode == "rb"
+        return self
+
+    def close(self) -> None:
+        """Stay open."""
+
+
 class Raw:
     """A connection that sends what it is told."""
 
     def __init__(self, server: RunningServer) -> None:
         self.socket = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answers: Any = _Answers(socket.SocketIO(self.socket, "r"))
 
     def __enter__(self) -> Raw:
         return self
@@ -63,7 +77,7 @@ class Raw:
 
     def answer(self) -> tuple[int, str]:
         """The status and the body of the next answer; 0 when the connection ends without one."""
-        response = http.client.HTTPResponse(self.socket)
+        response = http.client.HTTPResponse(self._answers)
         try:
             response.begin()
             return response.status, response.read().decode()

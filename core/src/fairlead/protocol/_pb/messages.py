@@ -46,6 +46,17 @@ def _class(pool: descriptor_pool.DescriptorPool, name: str) -> Any:
     return message_factory.GetMessageClass(found)
 
 
+def _all_classes(pool: descriptor_pool.DescriptorPool) -> list[Any]:
+    """The classes of all messages, also of those inside of others."""
+    left = [pool.FindMessageTypeByName(f"{_PACKAGE}.{each.name}") for each in _described().message_type]  # type: ignore[no-untyped-call]  # as above
+    found = []
+    while left:
+        message = left.pop()
+        found.append(message_factory.GetMessageClass(message))
+        left.extend(message.nested_types)
+    return found
+
+
 SERVICE: Final = f"{_PACKAGE}.GRPCInferenceService"
 FILE: Final = _described().SerializeToString()
 
@@ -75,3 +86,7 @@ _PACKED: Final = _pooled(_with_packed_bytes())
 PackedOutput = _class(_PACKED, "ModelInferResponse.InferOutputTensor")
 PackedRequest = _class(_PACKED, "ModelInferRequest")
 PackedResponse = _class(_PACKED, "ModelInferResponse")
+
+_KEPT: Final = (_all_classes(_POOL), _all_classes(_PACKED))
+"""protobuf makes classes when they are first needed, keeps them weakly, and is not ready for one of them to be found by
+a thread while another one's collector clears it: the process then ends by a segmentation fault."""
