@@ -28,6 +28,7 @@ HEAVY = (
     "starlette",
     "urllib3",
     "uvicorn",
+    "yaml",
 )
 
 # -- the names of fairlead ------------------------------------------------------------------------------
@@ -69,6 +70,7 @@ def test_another_name_is_an_attribute_error() -> None:
     "module",
     [
         "fairlead",
+        "fairlead.autoscaling.buckets",
         "fairlead.cli.main",
         "fairlead.cli.plugins",
         "fairlead.contracts",
@@ -94,6 +96,12 @@ def test_plugins_are_described_without_loading_a_library() -> None:
         "plugins.runtimes(), plugins.storage_providers(), plugins.explainers(), plugins.autoscalers()"
     )
     assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_a_server_starts_without_the_kinds_and_what_reads_manifests() -> None:
+    loaded = _loaded_by("import fairlead.cli.serve")
+    assert "fairlead.cli.serve" in loaded
+    assert sorted({"fairlead.api", "pydantic", "yaml"} & loaded) == []
 
 
 def _loaded_by(statement: str) -> set[str]:

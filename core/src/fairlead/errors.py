@@ -16,6 +16,7 @@
     │   ├── NotSupported              the model or the server does not offer this
     │   └── InferenceFailed           the model raised, or answered nonsense
     ├── ConfigurationError            a setting, a flag or a combination of them is wrong
+    │   └── InvalidManifest           a document declares no object that is known, or declares it wrong
     ├── PluginError                   a plugin cannot be used
     │   ├── PluginNotInstalled        nothing of that name is installed
     │   ├── PluginBroken              it is installed, and raises
@@ -56,6 +57,7 @@ __all__ = [
     "InferenceFailed",
     "IntegrityError",
     "InvalidInput",
+    "InvalidManifest",
     "InvalidSchema",
     "ModelLoadError",
     "ModelNotFound",
@@ -196,6 +198,18 @@ class InferenceFailed(RequestError):
 
 class ConfigurationError(FairleadError):
     """A setting, a flag, or a combination of them is wrong."""
+
+
+class InvalidManifest(ConfigurationError):
+    """A text declares no object that is known, or declares one wrong.
+
+    Args:
+        problems: everything that was found, each with its place, in the order of the text.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 # -- plugins --------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ DEBUG_VARIABLE: Final = "FAIRLEAD_DEBUG"
 SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("fairlead.cli.serve", "serve models over the V1 and V2 protocols"),
     "plugins": ("fairlead.cli.plugins", "list, inspect, check and create plugins"),
+    "autoscale": ("fairlead.cli.autoscale", "simulate what autoscaler strategies do with a load"),
+    "crds": ("fairlead.cli.crds", "print the Kubernetes definitions of the serving.kserve.io kinds"),
 }
 """Every subcommand: the module that implements it, and its line in the help."""
 

@@ -9,18 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fairlead.testing.autoscaler import AutoscalerContract
     from fairlead.testing.runtime import RuntimeContract
     from fairlead.testing.server import RunningServer, running_server
     from fairlead.testing.storage import StorageContract
 
 _HOMES = {
+    "AutoscalerContract": "autoscaler",
     "RunningServer": "server",
     "RuntimeContract": "runtime",
     "StorageContract": "storage",
     "running_server": "server",
 }
 
-__all__ = ["RunningServer", "RuntimeContract", "StorageContract", "running_server"]
+__all__ = ["AutoscalerContract", "RunningServer", "RuntimeContract", "StorageContract", "running_server"]
 
 
 def __getattr__(name: str) -> Any:
