@@ -188,6 +188,8 @@ def _config(engine: Engine) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        # A connection that is closed after its answer says so, or a client may ask once more just before it is.
+        headers=[] if settings.timeout_keep_alive else [("connection", "close")],
         timeout_keep_alive=settings.timeout_keep_alive,
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
     )

@@ -237,6 +237,8 @@ def test_a_timeout_of_zero_is_no_timeout(tmp_path: Path) -> None:
     with running_server({"doubler": write(tmp_path, DOUBLER)}, **timeouts) as running:
         for _ in range(3):
             answer = running.client.post("/v1/models/doubler:predict", json={"instances": [[1, 2]]})
+            assert answer.headers["connection"] == "close"
+            assert running.client.get("/v2").headers["connection"] == "close"
             assert answer.json() == {"predictions": [[2.0, 4.0]]}
 
 
