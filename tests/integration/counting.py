@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Counted", "eventually", "load"]
+__all__ = ["Counted", "load"]
 
 
 class Counted:
@@ -93,11 +92,3 @@ def load(port: int, path: str, body: str, *, kept: int = 4, fresh: int = 4) -> I
             stop.set()
         for each in clients:
             each.result(60)
-
-
-def eventually(condition: Callable[[], object], patience: float = 60.0) -> None:
-    """Wait until it holds."""
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)

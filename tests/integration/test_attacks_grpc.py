@@ -7,8 +7,7 @@ import random
 import struct
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import grpc
 import pytest
 
 from fairlead.protocol._pb import messages
+from fairlead_tests.waiting import eventually
 from integration import frames
 from integration.frames import Connection, Kind
 from integration.processes import ServerProcess, served
@@ -102,13 +102,6 @@ def peak(server: ServerProcess, most: int = FLAT) -> Iterator[None]:
     yield
     highest = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
     assert int(highest.split()[1]) * 1024 - before < most
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def request(content: bytes = b"12", **parameters: float) -> bytes:

@@ -6,51 +6,31 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import joblib
 import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from sklearn.datasets import load_iris
-from sklearn.svm import SVC
 from tritonclient.utils import InferenceServerException
 
 from comparison.environments import environment
 from integration import arrays
-from integration.processes import ServerProcess, served
+
+if TYPE_CHECKING:
+    from integration.processes import ServerProcess
 
 HERE = Path(__file__).parent
 FLOWERS = np.array([[6.8, 2.8, 4.8, 1.4], [5.1, 3.5, 1.4, 0.2]], dtype=np.float32)
-ECHO = """
-from fairlead import CustomModel, InferRequest, InferResponse
-
-class Echo(CustomModel):
-    def predict(self, request: InferRequest) -> InferResponse:
-        return InferResponse(model_name="", outputs=request.inputs)
-"""
-
-
-@pytest.fixture(scope="module")
-def iris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("models")
-    flowers = load_iris()
-    (folder / "iris").mkdir()
-    (folder / "echo").mkdir()
-    joblib.dump(SVC(gamma="scale").fit(flowers.data, flowers.target), folder / "iris" / "model.joblib")
-    (folder / "echo" / "model.py").write_text(ECHO)
-    with served(folder) as running:
-        yield running
 
 
 # -- KServe's client ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def answers(iris: ServerProcess) -> Any:
+def answers(iris_and_echo: ServerProcess) -> Any:
     python = environment("kserve", HERE / "kserve-constraints.txt")
-    command = [str(python), str(HERE / "kserve_client.py"), iris.url]
+    command = [str(python), str(HERE / "kserve_client.py"), iris_and_echo.url]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -82,8 +62,8 @@ def test_kserves_client_shows_our_error_texts(answers: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def client(iris: ServerProcess) -> Iterator[Any]:
-    made = triton.InferenceServerClient(iris.url.removeprefix("http://"))
+def client(iris_and_echo: ServerProcess) -> Iterator[Any]:
+    made = triton.InferenceServerClient(iris_and_echo.url.removeprefix("http://"))
     yield made
     made.close()
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fairlead_tests.waiting import eventually
 from integration.processes import ServerProcess, served
 
 MODEL = """
@@ -57,14 +57,6 @@ def ask(server: ServerProcess) -> httpx.Response:
     return httpx.post(f"{server.url}/v1/models/gated:predict", json=BODY, timeout=60, trust_env=False)
 
 
-def wait_for(condition: object, patience: float = 30.0) -> None:
-    assert callable(condition)
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 def is_refused(asked: Future[httpx.Response]) -> bool:
     """Whether a request was told that the server ends, and to go elsewhere."""
     answer = asked.result(30)
@@ -83,9 +75,9 @@ def test_what_is_in_flight_is_answered_and_the_exit_status_is_zero(model: Path) 
     os.mkfifo(gate)
     with served(model) as server, ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, server)
-        wait_for(model.with_name("calls").exists)
+        eventually(model.with_name("calls").exists)
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: readiness(server) != 200)
+        eventually(lambda: readiness(server) != 200)
         gate.write_text("go")
         assert asked.result(30).json() == {"predictions": [[1, 2]]}
         assert server.process.wait(30) == 0
@@ -94,7 +86,7 @@ def test_what_is_in_flight_is_answered_and_the_exit_status_is_zero(model: Path) 
 def test_readiness_fails_first_and_requests_are_accepted_during_the_delay(model: Path) -> None:
     with served(model, ["--drain-delay", "3"]) as server:
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: readiness(server) == 503)
+        eventually(lambda: readiness(server) == 503)
         assert server.client.get("/v2/health/live").status_code == 200
         assert ask(server).status_code == 200
         assert server.process.wait(30) == 0
@@ -118,7 +110,7 @@ def test_no_accepted_request_is_lost_when_the_server_stops_under_load(model: Pat
 
     with served(model, ["--drain-delay", "0.5"]) as server, ThreadPoolExecutor(8) as pool:
         workers = [pool.submit(load, server) for _ in range(8)]
-        wait_for(lambda: outcomes["200"] > 200)
+        eventually(lambda: outcomes["200"] > 200)
         answered = outcomes["200"]
         assert server.end(signal.SIGTERM) == 0
         stop.set()
@@ -134,9 +126,9 @@ def test_a_second_signal_ends_a_server_whose_model_hangs(model: Path) -> None:
     os.mkfifo(model.with_name("gate"))
     with served(model) as server, ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, server)
-        wait_for(model.with_name("calls").exists)
+        eventually(model.with_name("calls").exists)
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: readiness(server) != 200)
+        eventually(lambda: readiness(server) != 200)
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(30)
         assert is_refused(asked)
@@ -146,7 +138,7 @@ def test_a_model_that_hangs_does_not_keep_a_server_past_its_drain_timeout(model:
     os.mkfifo(model.with_name("gate"))
     with served(model, ["--drain-timeout", "1"]) as server, ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, server)
-        wait_for(model.with_name("calls").exists)
+        eventually(model.with_name("calls").exists)
         assert server.end(signal.SIGTERM) in (0, 1)
         assert is_refused(asked)
 
@@ -157,7 +149,7 @@ def test_a_plain_hook_that_hangs_beside_an_async_one_does_not_keep_the_server(tm
     os.mkfifo(path.with_name("gate"))
     with served(path, ["--drain-timeout", "1"]) as server, ThreadPoolExecutor() as pool:
         asked = pool.submit(ask, server)
-        wait_for(path.with_name("calls").exists)
+        eventually(path.with_name("calls").exists)
         assert server.end(signal.SIGTERM) in (0, 1)
         assert is_refused(asked)
 

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
-import joblib
 import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from sklearn.datasets import load_iris
-from sklearn.svm import SVC
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from comparison.environments import environment
+from fairlead_tests.waiting import eventually
 from integration import arrays
 from integration.processes import ServerProcess, served
 
 HERE = Path(__file__).parent
 FLOWERS = np.array([[6.8, 2.8, 4.8, 1.4], [5.1, 3.5, 1.4, 0.2]], dtype=np.float32)
-ECHO = """
-from fairlead import CustomModel, InferRequest, InferResponse
-
-class Echo(CustomModel):
-    def predict(self, request: InferRequest) -> InferResponse:
-        return InferResponse(model_name="", outputs=request.inputs)
-"""
 GATED = """
 import numpy as np
 from fairlead import CustomModel
@@ -54,39 +43,13 @@ class Gated(CustomModel):
 """
 
 
-def address_of(server: ServerProcess) -> str:
-    """Where its gRPC server listens, as its log says."""
-    found = re.search(r"ready on .*gRPC on (\S+?)\)", "".join(server.lines))
-    assert found is not None
-    return found[1]
-
-
-def wait_for(condition: Callable[[], object], patience: float = 30.0) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("models")
-    flowers = load_iris()
-    (folder / "iris").mkdir()
-    (folder / "echo").mkdir()
-    joblib.dump(SVC(gamma="scale").fit(flowers.data, flowers.target), folder / "iris" / "model.joblib")
-    (folder / "echo" / "model.py").write_text(ECHO)
-    with served(folder) as running:
-        yield running
-
-
 # -- KServe's client ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def answers(server: ServerProcess) -> Any:
+def answers(iris_and_echo: ServerProcess) -> Any:
     python = environment("kserve", HERE / "kserve-constraints.txt")
-    command = [str(python), "-m", "integration.kserve_grpc_client", address_of(server)]
+    command = [str(python), "-m", "integration.kserve_grpc_client", iris_and_echo.grpc_address]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -121,8 +84,8 @@ def test_kserves_repository_calls_answer(answers: Any) -> None:
 
 
 @pytest.fixture
-def client(server: ServerProcess) -> Iterator[Any]:
-    with triton.InferenceServerClient(address_of(server)) as made:
+def client(iris_and_echo: ServerProcess) -> Iterator[Any]:
+    with triton.InferenceServerClient(iris_and_echo.grpc_address) as made:
         yield made
 
 
@@ -163,11 +126,11 @@ def test_tritons_client_gets_every_datatype_back_as_it_sent_it(client: Any, data
     np.testing.assert_array_equal(response.as_numpy("x").astype(array.dtype), array)
 
 
-def test_typed_contents_are_answered_with_typed_contents(server: ServerProcess) -> None:
+def test_typed_contents_are_answered_with_typed_contents(iris_and_echo: ServerProcess) -> None:
     asked = service_pb2.ModelInferRequest(model_name="echo")
     tensor = asked.inputs.add(name="x", datatype="FP32", shape=[2])
     tensor.contents.fp32_contents.extend([0.5, 1.5])
-    with grpc.insecure_channel(address_of(server)) as channel:
+    with grpc.insecure_channel(iris_and_echo.grpc_address) as channel:
         answer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(asked, timeout=30)
     assert list(answer.outputs[0].contents.fp32_contents) == [0.5, 1.5]
     assert not answer.raw_output_contents
@@ -185,7 +148,7 @@ def test_tritons_client_shows_our_error_texts(client: Any) -> None:
 
 def test_tritons_client_gives_up_at_its_timeout(tmp_path: Path) -> None:
     (tmp_path / "gated.py").write_text(GATED)
-    with served(tmp_path / "gated.py") as server, triton.InferenceServerClient(address_of(server)) as client:
+    with served(tmp_path / "gated.py") as server, triton.InferenceServerClient(server.grpc_address) as client:
         (tmp_path / "calls").unlink(missing_ok=True)
         os.mkfifo(tmp_path / "gate")
         tensor = triton.InferInput("x", FLOWERS.shape, "FP32")
@@ -239,8 +202,8 @@ def test_importing_the_package_loads_neither_grpc_nor_protobuf() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_port_that_is_taken_ends_the_command_with_what_to_do(server: ServerProcess, model: Path) -> None:
-    port = address_of(server).rpartition(":")[2]
+def test_a_port_that_is_taken_ends_the_command_with_what_to_do(iris_and_echo: ServerProcess, model: Path) -> None:
+    port = iris_and_echo.grpc_address.rpartition(":")[2]
     command = [sys.executable, "-m", "fairlead.cli.main", "serve", "--http-port", "0", "--grpc-port", port, str(model)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
@@ -250,24 +213,24 @@ def test_a_port_that_is_taken_ends_the_command_with_what_to_do(server: ServerPro
 
 def test_what_is_in_flight_is_answered_before_the_server_ends(model: Path) -> None:
     gate = model.with_name("gate")
-    with served(model) as server, grpc.insecure_channel(address_of(server)) as channel:
+    with served(model) as server, grpc.insecure_channel(server.grpc_address) as channel:
         model.with_name("calls").unlink(missing_ok=True)
         os.mkfifo(gate)
         asked = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(question(), timeout=60)
-        wait_for(model.with_name("calls").exists)
+        eventually(model.with_name("calls").exists)
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: "draining" in "".join(server.lines))
+        eventually(lambda: "draining" in "".join(server.lines))
         gate.write_text("go")
         assert asked.result(30).model_name == "gated"
         assert server.process.wait(30) == 0
 
 
 def test_readiness_fails_first_and_calls_are_accepted_during_the_delay(model: Path) -> None:
-    with served(model, ["--drain-delay", "3"]) as server, grpc.insecure_channel(address_of(server)) as channel:
+    with served(model, ["--drain-delay", "3"]) as server, grpc.insecure_channel(server.grpc_address) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         assert stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=30).ready
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: not stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=30).ready)
+        eventually(lambda: not stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=30).ready)
         assert stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=30).live
         assert stub.ModelInfer(question(), timeout=30).model_name == "gated"
         assert server.process.wait(30) == 0
@@ -291,9 +254,9 @@ def test_no_accepted_call_is_lost_when_the_server_stops_under_load(model: Path) 
 
     with served(model, ["--drain-delay", "0.5"]) as server, ThreadPoolExecutor(8) as pool:
         model.with_name("calls").unlink(missing_ok=True)
-        address = address_of(server)
+        address = server.grpc_address
         workers = [pool.submit(load, address) for _ in range(8)]
-        wait_for(lambda: outcomes["OK"] > 200)
+        eventually(lambda: outcomes["OK"] > 200)
         answered = outcomes["OK"]
         assert server.end(signal.SIGTERM) == 0
         for worker in workers:
@@ -306,31 +269,31 @@ def test_no_accepted_call_is_lost_when_the_server_stops_under_load(model: Path) 
 
 
 def test_a_second_signal_ends_a_server_whose_model_hangs(model: Path) -> None:
-    with served(model) as server, grpc.insecure_channel(address_of(server)) as channel:
+    with served(model) as server, grpc.insecure_channel(server.grpc_address) as channel:
         model.with_name("calls").unlink(missing_ok=True)
         os.mkfifo(model.with_name("gate"))
         asked = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(question(), timeout=60)
-        wait_for(model.with_name("calls").exists)
+        eventually(model.with_name("calls").exists)
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: "draining" in "".join(server.lines))
+        eventually(lambda: "draining" in "".join(server.lines))
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(30)
         assert isinstance(asked.exception(30), grpc.RpcError)
 
 
 def test_a_model_that_hangs_does_not_keep_a_server_past_its_drain_timeout(model: Path) -> None:
-    with served(model, ["--drain-timeout", "1"]) as server, grpc.insecure_channel(address_of(server)) as channel:
+    with served(model, ["--drain-timeout", "1"]) as server, grpc.insecure_channel(server.grpc_address) as channel:
         model.with_name("calls").unlink(missing_ok=True)
         os.mkfifo(model.with_name("gate"))
         asked = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(question(), timeout=60)
-        wait_for(model.with_name("calls").exists)
+        eventually(model.with_name("calls").exists)
         assert server.end(signal.SIGTERM) in (0, 1)
         assert isinstance(asked.exception(30), grpc.RpcError)
 
 
 @pytest.mark.parametrize("threads", [1, 8])
-def test_answers_go_to_who_asked(server: ServerProcess, threads: int) -> None:
-    address = address_of(server)
+def test_answers_go_to_who_asked(iris_and_echo: ServerProcess, threads: int) -> None:
+    address = iris_and_echo.grpc_address
     local = threading.local()
 
     def ask(value: int) -> bool:

@@ -10,15 +10,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from fairlead_tests.waiting import eventually
 from integration.processes import ServerProcess, served
 
 MODEL = """
@@ -77,13 +77,6 @@ def workers(server: ServerProcess) -> set[int]:
     """The supervisor's children."""
     pid = server.process.pid
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
-def eventually(condition: Callable[[], object], patience: float = 30.0) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def gone(pids: set[int]) -> bool:

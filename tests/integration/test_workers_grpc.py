@@ -19,7 +19,7 @@ import tritonclient.grpc as triton
 from sklearn.dummy import DummyRegressor
 from tritonclient.utils import InferenceServerException
 
-from integration.counting import eventually
+from fairlead_tests.waiting import eventually
 from integration.processes import ServerProcess, served
 
 # Channels would otherwise share their connections, and none would be new.

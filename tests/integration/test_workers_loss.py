@@ -19,7 +19,8 @@ import grpc
 import pytest
 from tritonclient.grpc import service_pb2
 
-from integration.counting import eventually, load
+from fairlead_tests.waiting import eventually
+from integration.counting import load
 from integration.processes import ServerProcess, served
 
 MODEL = """

@@ -15,7 +15,8 @@ import joblib
 import pytest
 from sklearn.dummy import DummyRegressor
 
-from integration.counting import Counted, eventually, load
+from fairlead_tests.waiting import eventually
+from integration.counting import Counted, load
 from integration.processes import ServerProcess, served
 
 MODEL = """

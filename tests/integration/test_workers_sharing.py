@@ -18,7 +18,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from integration.counting import eventually
+from fairlead_tests.waiting import eventually
 from integration.processes import ServerProcess, served
 
 THREE = ("--workers", "3", "--log-format", "text")

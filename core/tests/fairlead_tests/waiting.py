@@ -8,7 +8,7 @@ from collections.abc import Callable
 __all__ = ["eventually"]
 
 
-def eventually(condition: Callable[[], object], patience: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], patience: float = 60.0) -> None:
     """Poll until a condition holds; fail when it does not within ``patience`` seconds."""
     end = time.monotonic() + patience
     while not condition():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,8 +18,9 @@ from fairlead.plugins import Plugins
 from fairlead.settings import ServerSettings
 from fairlead.storage.fetcher import Fetcher
 from fairlead_tests.models import write
+from fairlead_tests.waiting import eventually
 
-__all__ = ["COUNTED", "HEAVY", "Folder", "Gate", "ask", "engine_of"]
+__all__ = ["COUNTED", "HEAVY", "Folder", "Gate", "ask", "engine_of", "until_begun"]
 
 COUNTED: Final = """
     import numpy as np
@@ -142,3 +144,8 @@ async def ask(engine: Engine, name: str) -> list[Any]:
     response = await serving.infer(InferRequest(model_name=name, inputs=[tensor]))
     answer: list[Any] = response.outputs[0].data.tolist()
     return answer
+
+
+async def until_begun(folder: Folder, name: str, loads: int = 1) -> None:
+    """Wait until a counted model has begun to load so often."""
+    await asyncio.to_thread(eventually, lambda: folder.loads(name) == loads)

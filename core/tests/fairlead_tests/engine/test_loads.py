@@ -13,7 +13,7 @@ from fairlead import errors
 from fairlead.engine.registry import ModelState
 from fairlead.engine.repository import Repository
 from fairlead.testing import running_server
-from fairlead_tests.engine.folders import Folder, ask, engine_of
+from fairlead_tests.engine.folders import Folder, ask, engine_of, until_begun
 from fairlead_tests.waiting import eventually
 
 BODY = {"instances": [[1.0, 2.0]]}
@@ -23,10 +23,6 @@ ANSWER = [[2.0, 4.0]]
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-async def until_begun(folder: Folder, name: str, loads: int = 1) -> None:
-    await asyncio.to_thread(eventually, lambda: folder.loads(name) == loads)
 
 
 def threads(name: str) -> int:

@@ -19,7 +19,7 @@ from fairlead.engine.registry import ModelState
 from fairlead.engine.repository import Repository
 from fairlead.settings import ByteSize
 from fairlead.testing import running_server
-from fairlead_tests.engine.folders import Folder, ask, engine_of
+from fairlead_tests.engine.folders import Folder, ask, engine_of, until_begun
 from fairlead_tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ ANSWER = [[2.0, 4.0]]
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-async def until_begun(folder: Folder, name: str, loads: int = 1) -> None:
-    await asyncio.to_thread(eventually, lambda: folder.loads(name) == loads)
 
 
 # -- the first request ----------------------------------------------------------------------------------
