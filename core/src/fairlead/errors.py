@@ -16,7 +16,8 @@
     │   ├── NotSupported              the model or the server does not offer this
     │   └── InferenceFailed           the model raised, or answered nonsense
     ├── ConfigurationError            a setting, a flag or a combination of them is wrong
-    │   └── InvalidManifest           a document declares no object that is known, or declares it wrong
+    │   ├── InvalidManifest           a document declares no object that is known, or declares it wrong
+    │   └── Unresolvable              an InferenceService that nothing here can run as it stands
     ├── PluginError                   a plugin cannot be used
     │   ├── PluginNotInstalled        nothing of that name is installed
     │   ├── PluginBroken              it is installed, and raises
@@ -79,6 +80,7 @@ __all__ = [
     "StorageTimeout",
     "StorageUnavailable",
     "UnpicklingRefused",
+    "Unresolvable",
     "UnsafeArtifact",
     "UnsupportedMediaType",
 ]
@@ -210,6 +212,20 @@ class InvalidManifest(ConfigurationError):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class Unresolvable(ConfigurationError):
+    """An InferenceService is well-formed, and nothing here can run it as it stands.
+
+    Args:
+        condition: why, as conditions say it in one word, such as ``NoSupportingRuntime``.
+        reason: what is wrong, in one sentence.
+        remedy: what to do next.
+    """
+
+    def __init__(self, condition: str, reason: str, *, remedy: str | None = None) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.condition = condition
 
 
 # -- plugins --------------------------------------------------------------------------------------------

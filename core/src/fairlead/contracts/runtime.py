@@ -163,6 +163,8 @@ class RuntimeSpec:
             than the one that loaded it. The runtime then promises that a load leaves behind no thread (none of its own,
             and none of a pool such as OpenMP's), no context of an accelerator, no connection, and no lock that is held.
             The server looks for threads before it forks, and cannot see the rest.
+        aliases: names of other runtimes in whose place it may be taken when a manifest names one, for example
+            ``kserve-sklearnserver``; formats still have to fit.
         image: the container image that serves it in a cluster, where one is published.
         args: arguments of that image, beside those that the core adds.
     """
@@ -177,6 +179,7 @@ class RuntimeSpec:
     settings: tuple[Setting, ...] = ()
     unpickles: bool = False
     fork_safe: bool = False
+    aliases: tuple[str, ...] = ()
     image: str | None = None
     args: tuple[str, ...] = ()
 

@@ -36,6 +36,7 @@ SPEC: Final = RuntimeSpec(
     ),
     unpickles=True,
     fork_safe=True,
+    aliases=("kserve-sklearnserver", "kserve-predictiveserver", "kserve-mlserver"),
 )
 
 

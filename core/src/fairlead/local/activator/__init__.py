@@ -1,0 +1,1 @@
+"""The activator: holds requests for components without replicas, wakes them, and leaves the path."""

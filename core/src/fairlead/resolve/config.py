@@ -1,0 +1,56 @@
+"""What the platform decides for all InferenceServices.
+
+These are the parts of KServe's ConfigMap ``inferenceservice-config`` that bear on what a service comes to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["DISALLOWED_ANNOTATIONS", "DISALLOWED_LABELS", "Config"]
+
+DISALLOWED_ANNOTATIONS: Final = frozenset(
+    {
+        "autoscaling.knative.dev/max-scale",
+        "autoscaling.knative.dev/min-scale",
+        "internal.serving.kserve.io/storage-initializer-sourceuri",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "modelFormat",
+    }
+)
+"""Annotations of an InferenceService that its objects do not get."""
+
+DISALLOWED_LABELS: Final = frozenset({"networking.knative.dev/visibility"})
+"""Labels of an InferenceService that its revisions do not get."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of the platform.
+
+    Attributes:
+        default_mode: the deployment mode of services that name none: ``Knative`` or ``Standard``.
+        resources: default requests and limits of containers of one's own, by resource (``cpu``, ``memory``).
+        disallowed_annotations: annotations that are not handed on to the objects of a service.
+        disallowed_labels: labels that are not handed on.
+        ingress_domain: the domain that hosts are made in.
+        domain_template: how a host is made, with ``{{.Name}}``, ``{{.Namespace}}``, ``{{.IngressDomain}}``.
+        path_template: how a path is made, with ``{{.Name}}`` and ``{{.Namespace}}``; empty for none.
+        url_scheme: ``http`` or ``https``.
+        gpu_resources: resources that count as a GPU.
+        predictor_host: how transformers and explainers ask the predictor, with ``{{.Name}}`` (the predictor's object)
+            and ``{{.Namespace}}``; what runs them may put another address in its place.
+    """
+
+    default_mode: str = "Knative"
+    resources: Mapping[str, str] = dataclasses.field(default_factory=lambda: {"cpu": "1", "memory": "2Gi"})
+    disallowed_annotations: frozenset[str] = DISALLOWED_ANNOTATIONS
+    disallowed_labels: frozenset[str] = DISALLOWED_LABELS
+    ingress_domain: str = "example.com"
+    domain_template: str = "{{.Name}}-{{.Namespace}}.{{.IngressDomain}}"
+    path_template: str = ""
+    url_scheme: str = "http"
+    gpu_resources: tuple[str, ...] = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
+    predictor_host: str = "{{.Name}}.{{.Namespace}}"
