@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproje
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"Fairlead needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.11")'
 	@test -x $(UV) || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
 	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[testing,tracing]" $(foreach room,$(PLUGINS),--editable "$(room)[all]") --group dev
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing]" $(foreach room,$(PLUGINS),--editable "$(room)[all]") --group dev
 	@touch $@
 
 lint: install ## ruff and import-linter
