@@ -32,6 +32,10 @@
     │   ├── UnsafeArtifact            it would write outside the target, or reach a forbidden host
     │   ├── StorageLimitExceeded      too many bytes, members, or too much expansion
     │   └── StorageTimeout            the deadline of the whole fetch has passed
+    ├── PlatformError                 the platform on this machine cannot do what it was asked
+    │   ├── PlatformNotRunning        no platform of that name runs
+    │   ├── ReplicaFailed             a replica cannot be started, or has ended
+    │   └── StateNotSaved             what it is to remember cannot be written; it goes on without
     └── ModelLoadError                an artefact was fetched and does not become a model
         ├── ArtifactMissing           no file that the runtime could load
         ├── ArtifactAmbiguous         more than one
@@ -66,15 +70,19 @@ __all__ = [
     "NotSupported",
     "Overloaded",
     "PayloadTooLarge",
+    "PlatformError",
+    "PlatformNotRunning",
     "PluginBlocked",
     "PluginBroken",
     "PluginDuplicate",
     "PluginError",
     "PluginIncompatible",
     "PluginNotInstalled",
+    "ReplicaFailed",
     "RequestError",
     "SampleFailed",
     "ServerNotReady",
+    "StateNotSaved",
     "StorageError",
     "StorageLimitExceeded",
     "StorageTimeout",
@@ -221,11 +229,15 @@ class Unresolvable(ConfigurationError):
         condition: why, as conditions say it in one word, such as ``NoSupportingRuntime``.
         reason: what is wrong, in one sentence.
         remedy: what to do next.
+        candidates: the runtimes that were looked at (`fairlead.resolve.Candidate`), the best first.
     """
 
-    def __init__(self, condition: str, reason: str, *, remedy: str | None = None) -> None:
+    def __init__(
+        self, condition: str, reason: str, *, remedy: str | None = None, candidates: tuple[object, ...] = ()
+    ) -> None:
         super().__init__(reason, remedy=remedy)
         self.condition = condition
+        self.candidates = candidates
 
 
 # -- plugins --------------------------------------------------------------------------------------------
@@ -298,6 +310,36 @@ class StorageLimitExceeded(StorageError):
 
 class StorageTimeout(StorageError):
     """The deadline of the whole fetch has passed."""
+
+
+# -- the platform without a cluster ----------------------------------------------------------------------
+
+
+class PlatformError(FairleadError):
+    """The platform on this machine cannot do what it was asked."""
+
+
+class PlatformNotRunning(PlatformError):
+    """No platform of that name runs."""
+
+
+class ReplicaFailed(PlatformError):
+    """A replica cannot be started, or has ended; it is tried again.
+
+    Args:
+        condition: why, as conditions say it in one word, such as ``CrashLoopBackOff``.
+        reason: why, in sentences.
+        fetching: whether that was while its model was fetched.
+    """
+
+    def __init__(self, condition: str, reason: str, *, fetching: bool = False) -> None:
+        super().__init__(reason)
+        self.condition = condition
+        self.fetching = fetching
+
+
+class StateNotSaved(PlatformError):
+    """What the platform is to remember cannot be written, for example because the disk is full; it goes on without."""
 
 
 # -- models ---------------------------------------------------------------------------------------------

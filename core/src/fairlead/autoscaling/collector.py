@@ -16,6 +16,11 @@ class Collector:
         self._concurrency: list[Sample] = []
         self._rps: list[Sample] = []
 
+    @property
+    def present(self) -> int:
+        """Requests that wait or are computed on."""
+        return self._present
+
     def came(self, at: float) -> None:
         """A request came, and was not refused."""
         self._move(at)

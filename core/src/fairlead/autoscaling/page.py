@@ -22,8 +22,10 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.4rem; margin-bottom: 0.2rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 p { margin: 0.2rem 0 1rem; opacity: 0.8; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 1.2rem 0.2rem 0; text-align: right; border-bottom: 1px solid rgb(128 128 128 / 0.25); }
-th:first-child, td:first-child, td:last-child.reason, th.reason { text-align: left; }
+th, td { padding: 0.2rem 1.2rem 0.2rem 0; text-align: right; vertical-align: top; }
+th, td { border-bottom: 1px solid rgb(128 128 128 / 0.25); }
+th:first-child, td:first-child, td.reason, th.reason { text-align: left; white-space: nowrap; }
+td.reason { white-space: normal; }
 svg { width: 100%; height: auto; margin-top: 1.5rem; }
 summary { cursor: pointer; padding: 0.3rem 0; } details table { margin: 0.5rem 0 1rem; font-size: 0.9rem; }
 """.strip()

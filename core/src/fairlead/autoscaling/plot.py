@@ -20,11 +20,11 @@ COLORS: Final = ("#1f77b4", "#d95f02", "#1b9e77", "#a6449a", "#b8860b", "#666666
 LOAD_COLOR: Final = "#7a869a"
 
 _WIDTH: Final = 960
-_HEIGHT: Final = 190
+_HEIGHT: Final = 206
 _LEFT: Final = 64
 _RIGHT: Final = 16
 _TOP: Final = 34
-_BOTTOM: Final = 26
+_BOTTOM: Final = 42
 _MAX_POINTS: Final = 600
 
 
@@ -131,14 +131,14 @@ def _legend(lines: Sequence[Line]) -> str:
     parts: list[str] = []
     right = float(_WIDTH - _RIGHT)
     for line in reversed(lines):
-        width = 7.0 * len(line.label) + 34
+        width = 6.2 * len(line.label) + 29
         dash = ' stroke-dasharray="2 3"' if line.dashed else ""
         parts.append(
             f'<line x1="{right - width:.0f}" x2="{right - width + 20:.0f}" y1="12" y2="12" '
             f'stroke="{line.color}" stroke-width="2"{dash}/>'
-            f'<text x="{right - width + 25:.0f}" y="16">{html.escape(line.label)}</text>'
+            f'<text x="{right:.0f}" y="16" text-anchor="end">{html.escape(line.label)}</text>'
         )
-        right -= width
+        right -= width + 14
     return "".join(parts)
 
 

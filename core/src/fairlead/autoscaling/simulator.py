@@ -2,7 +2,8 @@
 
 It is a simulation of events. One queue stands in front of all pods, as if the activator held every request: a request
 goes to the ready pod with the fewest in flight, or waits, or is refused when the queue is full. The strategy is asked
-every few seconds, and at once when a request comes for a component without replicas, as `Autoscaler.decide` says.
+every few seconds, and at once when a request comes for a component without replicas, as `Autoscaler.decide` says; a
+`Scaler` asks it, as on the platform, so that the rules hold that hold there.
 
 Nothing here asks the clock or draws at random: the same arguments give the same run.
 """
@@ -18,13 +19,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
+from fairlead.autoscaling import scaler
 from fairlead.autoscaling.collector import Collector
 from fairlead.autoscaling.pods import Cluster, Fleet, Pod
 from fairlead.autoscaling.runs import Change, Moment, Outcome, Run
-from fairlead.contracts.autoscaler import Autoscaler, Decision, MetricsWindow, ScalingSpec
 
 if TYPE_CHECKING:
     from fairlead.autoscaling.traces import Trace
+    from fairlead.contracts.autoscaler import Autoscaler, ScalingSpec
 
 __all__ = ["MEASURED", "simulate"]
 
@@ -96,7 +98,8 @@ class _Simulation:
         first: int,
         progress: Callable[[float], None] | None,
     ) -> None:
-        self._autoscaler, self._spec, self._trace, self._cluster = autoscaler, spec, trace, cluster
+        self._scaler = scaler.Scaler(autoscaler, spec, interval=interval, name=name, start=first)
+        self._spec, self._trace, self._cluster = spec, trace, cluster
         self._name, self._interval, self._progress = name, interval, progress
         self._events: list[tuple[float, int, int, Pod | None, int]] = []
         self._counter = 0
@@ -113,7 +116,6 @@ class _Simulation:
         self._ticks = 0
         self._woken = False
         self._rate = 0.0
-        self._memory: object = None
         self._activator_since: float | None = 0.0 if first == 0 else None
         self._changes: list[Change] = []
         self._moments: list[Moment] = []
@@ -204,6 +206,7 @@ class _Simulation:
             if self._desired == 0 and not self._woken:
                 self._woken = True
                 self._collector.glance(at)
+                self._scaler.wake(at)
                 self._decide(at)
         else:
             self._outcomes[request] = Outcome.REFUSED
@@ -234,40 +237,35 @@ class _Simulation:
     # -- decisions --------------------------------------------------------------------------------------
 
     def _decide(self, now: float) -> None:
-        decision = self._asked(now)
-        self._memory = decision.memory
-        if decision.replicas is not None and decision.replicas != self._desired:
-            self._changes.append(Change(now, decision.replicas, decision.reason))
-            self._desired = decision.replicas
-            self._launch(self._fleet.resize(decision.replicas, now))
-        through = decision.through_activator
+        outcome = self._asked(now)
+        if outcome.desired != self._desired:
+            self._changes.append(Change(now, outcome.desired, outcome.reason))
+            self._desired = outcome.desired
+            self._launch(self._fleet.resize(outcome.desired, now))
+        through = outcome.through_activator
         if self._desired == 0 if through is None else through:
             self._activator_since = now if self._activator_since is None else self._activator_since
         else:
             self._activator_since = None
 
-    def _asked(self, now: float) -> Decision:
-        window = MetricsWindow(
-            samples=self._collector.take(),
-            ready_replicas=self._fleet.ready,
-            desired_replicas=self._desired,
+    def _asked(self, now: float) -> scaler.Outcome:
+        for metric, samples in self._collector.take().items():
+            for sample in samples:
+                self._scaler.observe(metric, sample)
+        outcome = self._scaler.decide(
+            now,
+            ready=self._fleet.ready,
+            desired=self._desired,
             replicas=self._fleet.replicas(now),
             measured=self._fleet.ready > 0,
             activator_since=self._activator_since,
-            memory=self._memory,
+            in_flight=self._collector.present,
         )
-        try:
-            decision = self._autoscaler.decide(self._spec, window, now)
-        except errors.FairleadError:
-            raise
-        except Exception as error:
-            raise errors.PluginBroken(f"The strategy {self._name} raised at {now:g} s: {error!r}.") from error
-        least, most = self._spec.min_replicas, self._spec.max_replicas
-        if decision.replicas is not None and not least <= decision.replicas <= (math.inf if most is None else most):
-            raise errors.PluginBroken(
-                f"The strategy {self._name} asked for {decision.replicas} replicas at {now:g} s, out of bounds."
-            )
-        return decision
+        if isinstance(outcome.cause, errors.FairleadError):
+            raise outcome.cause
+        if outcome.error is not None:
+            raise errors.PluginBroken(f"At {now:g} s: {outcome.error}") from outcome.cause
+        return outcome
 
     def _launch(self, pods: Sequence[Pod]) -> None:
         for pod in pods:

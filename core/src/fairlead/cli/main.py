@@ -24,8 +24,16 @@ DEBUG_VARIABLE: Final = "FAIRLEAD_DEBUG"
 
 SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("fairlead.cli.serve", "serve models over the V1 and V2 protocols"),
+    "up": ("fairlead.cli.up", "run InferenceServices on this machine, without a cluster"),
+    "status": ("fairlead.cli.status", "show the InferenceServices of a platform that runs"),
+    "describe": ("fairlead.cli.describe", "show conditions, replicas, scaling and events of an InferenceService"),
+    "logs": ("fairlead.cli.showlogs", "print what the replicas of an InferenceService have written"),
+    "delete": ("fairlead.cli.delete", "delete InferenceServices of a platform that runs"),
+    "down": ("fairlead.cli.down", "end a platform, and what one that was killed has left"),
     "plugins": ("fairlead.cli.plugins", "list, inspect, check and create plugins"),
     "autoscale": ("fairlead.cli.autoscale", "simulate what autoscaler strategies do with a load"),
+    "validate": ("fairlead.cli.validate", "check manifests of the serving.kserve.io kinds"),
+    "explain": ("fairlead.cli.explain", "show what InferenceServices come to, and why"),
     "crds": ("fairlead.cli.crds", "print the Kubernetes definitions of the serving.kserve.io kinds"),
 }
 """Every subcommand: the module that implements it, and its line in the help."""
@@ -40,6 +48,7 @@ commands:
 
 examples:
   fairlead serve ./model                serve the model in a folder
+  fairlead up isvc.yaml                 run the InferenceServices of a manifest
   fairlead plugins list                 what is installed, and whether it can be used
   fairlead plugins new runtime myframe  start a runtime plugin of your own
 
@@ -111,7 +120,7 @@ def _help() -> str:
 def _refuse(word: str) -> None:
     if word.startswith("-"):
         raise errors.ConfigurationError(f"There is no option {word}.", remedy="See: fairlead --help")
-    near = difflib.get_close_matches(word, SUBCOMMANDS, n=3)
+    near = difflib.get_close_matches(word, SUBCOMMANDS, n=3, cutoff=0.65)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"The commands are {', '.join(SUBCOMMANDS)}."
     raise errors.ConfigurationError(f"There is no command {word!r}.", remedy=hint)
 

@@ -165,6 +165,9 @@ class RuntimeSpec:
             The server looks for threads before it forks, and cannot see the rest.
         aliases: names of other runtimes in whose place it may be taken when a manifest names one, for example
             ``kserve-sklearnserver``; formats still have to fit.
+        recorded: ``"module:function"`` of what reads the versions that an artefact was saved with, without loading it
+            or the framework: called with an `Artifact`, it returns them by distribution name, and nothing for those
+            that it cannot tell. None where there is no such function.
         image: the container image that serves it in a cluster, where one is published.
         args: arguments of that image, beside those that the core adds.
     """
@@ -180,6 +183,7 @@ class RuntimeSpec:
     unpickles: bool = False
     fork_safe: bool = False
     aliases: tuple[str, ...] = ()
+    recorded: str | None = None
     image: str | None = None
     args: tuple[str, ...] = ()
 

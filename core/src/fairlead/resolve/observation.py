@@ -76,6 +76,7 @@ class RevisionObservation:
         ready: whether it may take traffic: enough of its replicas are ready, or it was ready before and is at zero.
         reason: why it cannot be ready whatever its replicas do, in one word; empty where that is not so.
         message: why, in sentences, with what to do.
+        answered: whether a replica of it has ever answered; one that is to begin at zero may take traffic before.
     """
 
     name: str
@@ -84,6 +85,7 @@ class RevisionObservation:
     ready: bool = False
     reason: str = ""
     message: str = ""
+    answered: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,10 +72,11 @@ def test_the_first_request_wakes_a_component_without_replicas_at_once() -> None:
     assert run.longest_shortage == pytest.approx(11.0)  # from 3.3 until the second begins at 14.3
 
 
-def test_a_strategy_that_does_not_wake_leaves_requests_waiting() -> None:
-    run = replayed(Timetable(wakes=False), trace([3.3, 3.4]), asked=spec(least=0))
-    assert [*run.outcomes] == [Outcome.UNFINISHED] * 2
-    assert run.longest_shortage == pytest.approx(56.7)
+def test_a_strategy_that_does_not_wake_leaves_no_request_waiting() -> None:
+    run = replayed(Timetable((0.0, 0), wakes=False), trace([3.3, 3.4]), asked=spec(least=0), start_time=10.0)
+    assert latencies(run) == [11.0, 11.9]
+    assert [(change.at, change.replicas) for change in run.changes] == [(3.3, 1), (16.0, 0)]
+    assert run.changes[0].reason.endswith("Requests are there, so that one is kept for them.")
 
 
 def test_requests_beyond_the_queue_are_refused() -> None:
@@ -97,10 +98,15 @@ def test_a_pod_takes_as_many_requests_at_once_as_its_concurrency() -> None:
 
 
 def test_a_pod_that_is_told_to_end_finishes_what_it_computes_on() -> None:
-    timetable = Timetable((2.0, 0), wakes=False)
-    run = replayed(timetable, trace([1.5, 1.5], 10.0), asked=spec(least=0), start_replicas=2)
+    run = replayed(Timetable((2.0, 1)), trace([1.5, 1.5], 10.0), start_replicas=2)
     assert latencies(run) == [10.0, 10.0]
-    assert run.pod_seconds == 2 * 11.5
+    assert run.pod_seconds == 60.0 + 11.5
+
+
+def test_the_last_pod_stays_until_the_last_request_is_done_whatever_the_strategy_says() -> None:
+    run = replayed(Timetable((2.0, 0), wakes=False), trace([1.5], 10.0), asked=spec(least=0), start_replicas=2)
+    assert latencies(run) == [10.0]
+    assert [(change.at, change.replicas) for change in run.changes] == [(2.0, 1), (12.0, 0)]
 
 
 def test_a_pod_that_has_not_started_is_the_first_to_go() -> None:
@@ -159,7 +165,7 @@ class Unruly(Autoscaler):
 
 
 @pytest.mark.parametrize(
-    ("replicas", "said"), [(None, "raised at 0 s: KeyError"), (9, "asked for 9 replicas at 0 s, out of bounds")]
+    ("replicas", "said"), [(None, "At 0 s: .* raised KeyError"), (9, "At 0 s: .* asked for 9 replicas, out of bounds")]
 )
 def test_a_strategy_that_is_faulty_is_named(replicas: int | None, said: str) -> None:
     with pytest.raises(errors.PluginBroken, match=said):

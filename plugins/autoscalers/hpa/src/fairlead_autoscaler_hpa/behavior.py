@@ -5,13 +5,14 @@ The fields and their defaults are those of HorizontalPodAutoscalerBehavior in Ku
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from fairlead import errors
+from fairlead.contracts import quantities
 
 __all__ = ["Behavior", "Policy", "PolicyKind", "Rules", "Select", "quantity"]
 
@@ -97,21 +98,16 @@ class Behavior:
 
 
 def quantity(value: object, place: str) -> float:
-    """Read a quantity of Kubernetes that is not negative: a number, its text, or thousandths (``"50m"``).
+    """Read a quantity of Kubernetes that is not negative, such as ``0.05`` or ``"50m"``.
 
     Raises:
         ConfigurationError: it is none.
     """
-    found = math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
-    elif isinstance(value, str):
-        text = value.strip()
-        try:
-            found = float(text[:-1]) / 1000 if text.endswith("m") else float(text)
-        except ValueError:
-            found = math.nan
-    if not 0 <= found < math.inf:
+    found = -1.0
+    if isinstance(value, int | float | str):
+        with contextlib.suppress(errors.ConfigurationError):
+            found = quantities.quantity(value)
+    if found < 0:
         raise errors.ConfigurationError(f"{place} is {value!r}, and not a quantity such as 0.1 or 100m.")
     return found
 

@@ -36,6 +36,7 @@ SPEC: Final = RuntimeSpec(
     ),
     unpickles=True,
     fork_safe=True,
+    recorded="fairlead_runtime_sklearn.versions:saved_with",
     aliases=("kserve-sklearnserver", "kserve-predictiveserver", "kserve-mlserver"),
 )
 

@@ -12,10 +12,16 @@ import lzma
 import re
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
-__all__ = ["INSTALL", "is_version", "recorded"]
+from fairlead_runtime_sklearn._plugin import SPEC
+
+if TYPE_CHECKING:
+    from fairlead import Artifact
+
+__all__ = ["INSTALL", "is_version", "recorded", "saved_with"]
 
 INSTALL: Final = "pip install scikit-learn=={}"
 
@@ -49,6 +55,16 @@ class _Inflated:
             if found := self._inflate.decompress(packed, size):
                 return found
         return b""
+
+
+def saved_with(artifact: Artifact) -> Mapping[str, str]:
+    """The version of scikit-learn that an artefact was saved with, by distribution name; see `recorded`.
+
+    Empty where it is not known, or where the artefact does not hold exactly one model file.
+    """
+    found = artifact.matching(SPEC.artifacts)
+    version = recorded(found[0]) if len(found) == 1 else None
+    return {} if version is None else {SPEC.libraries[0].distribution: version}
 
 
 def recorded(path: Path) -> str | None:

@@ -1,0 +1,51 @@
+"""What services are resolved against on this machine: the plugins that it has, and the runtimes that are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fairlead import errors
+from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
+from fairlead.api.storagecontainer import ClusterStorageContainer
+from fairlead.plugins import Kind, Plugins
+from fairlead.resolve import defaults
+from fairlead.resolve.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from fairlead.api.base import Resource
+
+__all__ = ["installed"]
+
+
+def installed(plugins: Plugins, resources: Sequence[Resource] = ()) -> Catalogue:
+    """The catalogue of this machine.
+
+    Each runtime plugin, storage provider and strategy is asked to describe itself. One that cannot is left out; for a
+    runtime the catalogue says why.
+
+    Args:
+        plugins: the plugins of this process.
+        resources: objects that were read; ServingRuntimes, ClusterServingRuntimes and ClusterStorageContainers among
+            them count. ServingRuntimes that name no namespace are in ``default``.
+    """
+    versions: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for name in {info.name: None for info in plugins.infos(Kind.RUNTIME)}:
+        info = plugins.info(Kind.RUNTIME, name)
+        try:
+            specs = plugins.specs(Kind.RUNTIME, name)
+        except errors.PluginError as error:
+            missing[name] = str(error)
+        else:
+            versions.update({spec.name: info.version for spec in specs})
+    return Catalogue(
+        runtimes=tuple(defaults.placed(each) for each in resources if isinstance(each, ServingRuntime)),
+        cluster_runtimes=tuple(each for each in resources if isinstance(each, ClusterServingRuntime)),
+        plugins=plugins.runtimes(),
+        versions=versions,
+        missing=missing,
+        storage=plugins.storage_providers(),
+        storage_containers=tuple(each for each in resources if isinstance(each, ClusterStorageContainer)),
+        autoscalers=plugins.autoscalers(),
+    )

@@ -1,0 +1,141 @@
+"""The foundry: makes deployments and their replicas, and starts these a few at a time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from fairlead import errors
+from fairlead.local.deployment import Deployment
+from fairlead.local.replicas.listening import listening
+from fairlead.local.replicas.orders import Order
+from fairlead.local.replicas.replica import Replica, Tools
+from fairlead.resolve.observation import ReplicaStage
+from fairlead.resolve.service import ComponentKind
+
+if TYPE_CHECKING:
+    from fairlead.local.folder import Folder
+    from fairlead.local.service import Service
+    from fairlead.plugins import Plugins
+    from fairlead.resolve.service import ResolvedComponent
+
+__all__ = ["Foundry", "free_port"]
+
+_INITIAL_SCALE: Final = "autoscaling.knative.dev/initial-scale"
+_PATIENT: Final = 3
+"""Starts in vain after which requests for a revision that did answer once are refused."""
+_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
+_AT_ONCE: Final = 2
+"""Replicas that start at the same time for each core; those that requests wait for are not held back."""
+
+
+class Foundry:
+    """Makes deployments and replicas.
+
+    Args:
+        folder: the folder of the platform.
+        plugins: the plugins that there are.
+        clock: seconds of Unix time.
+        on_change: called when a replica changes.
+    """
+
+    def __init__(
+        self, folder: Folder, plugins: Plugins, clock: Callable[[], float], on_change: Callable[[], None]
+    ) -> None:
+        self._folder, self._clock, self._on_change = folder, clock, on_change
+        self._tools = Tools.of(plugins, folder=folder, clock=clock)
+        self._most = _AT_ONCE * max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self._waiting: dict[Replica, Deployment] = {}
+        self._started: set[Replica] = set()
+
+    def deployment(self, service: Service, revision: str, component: ResolvedComponent, *, known: bool) -> Deployment:
+        """The deployment of a revision, without replicas yet; as `fairlead.local.service.Deployer`."""
+        least = component.scaling.spec.min_replicas
+        initial = _initial_scale(component)
+        start = max(least, 1 if initial is None else initial)
+
+        def make() -> Replica:
+            replica = Replica(self._order(service, revision, made.component), self._tools, self._on_change)
+            self._waiting[replica] = made
+            return replica
+
+        rest, grpc = self._speaks(self._order(service, revision, component))
+        made = Deployment(
+            name=revision,
+            backend=f"{service.key[0]}/{revision}",
+            component=component,
+            make=make,
+            least=start,
+            desired=least if known else start,
+            speaks_rest=rest,
+            speaks_grpc=grpc,
+            was_ready=known or start == 0,
+            answered=known,
+        )
+        return made
+
+    def _speaks(self, order: Order) -> tuple[bool, bool]:
+        try:
+            found = listening(order)
+        except errors.Unresolvable:  # its replicas say why
+            return True, False
+        return found.http is not None, found.grpc is not None
+
+    def start(self, deployments: Iterable[Deployment]) -> None:
+        """Start replicas that were made: those that requests wait for at once, of the others a few at a time."""
+        staying = {replica for each in deployments for replica in each.replicas}
+        self._waiting = {replica: each for replica, each in self._waiting.items() if replica in staying}
+        busy = (ReplicaStage.FETCHING, ReplicaStage.STARTING)
+        self._started = {each for each in self._started if each in staying and each.observation.stage in busy}
+        for replica, deployment in list(self._waiting.items()):
+            if deployment.was_ready or len(self._started) < self._most:
+                del self._waiting[replica]
+                self._started.add(replica)
+                replica.start()
+
+    def refusal(self, deployment: Deployment) -> str:
+        """What requests are told that wait for a revision which cannot start; empty where it can."""
+        replicas = deployment.replicas
+        if not replicas or any(each.observation.stage is not ReplicaStage.FAILED for each in replicas):
+            return ""
+        last = max((each.observation for each in replicas), key=lambda each: each.created_at)
+        if deployment.answered and last.restarts < _PATIENT:  # it may well answer again in a moment
+            return ""
+        return f"Revision {deployment.name} does not start ({last.reason}): {last.message}"
+
+    def _order(self, service: Service, revision: str, component: ResolvedComponent) -> Order:
+        name = f"{revision}-{''.join(secrets.choice(_ALPHABET) for _ in range(5))}"
+        namespace, label = service.key
+        asks = component.kind is not ComponentKind.PREDICTOR and service.internal_port is not None
+        resolved = service.resolved
+        assert resolved is not None
+        return Order(
+            name=name,
+            namespace=namespace,
+            service=label,
+            component=component.kind.value,
+            revision=revision,
+            pod=component.pod,
+            sources=component.sources,
+            model=component.model,
+            predictor=f"127.0.0.1:{service.internal_port}" if asks else None,
+            predictor_name=f"{resolved.predictor.name}.{namespace}" if asks else None,
+            folder=self._folder.state / "replicas" / namespace / name,
+            logs=self._folder.state / "logs" / namespace / f"{name}.log",
+        )
+
+
+def _initial_scale(component: ResolvedComponent) -> int | None:
+    text = component.annotations.get(_INITIAL_SCALE, "")
+    return int(text) if text.isdecimal() else None
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port

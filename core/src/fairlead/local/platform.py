@@ -1,0 +1,407 @@
+"""The platform: reads the whole world, works out what should be, and applies the difference, again and again.
+
+Whatever happens (a file changes, a replica answers or ends, a request waits, a strategy decides) only asks for another
+pass; what a pass does depends on what is there, and not on what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from fairlead import errors
+from fairlead.api import InferenceService
+from fairlead.local import catalogues, routing, views
+from fairlead.local.activator.process import Activator
+from fairlead.local.activator.seats import Seats
+from fairlead.local.config import CONFIG
+from fairlead.local.deployment import LOOPBACK
+from fairlead.local.foundry import Foundry, free_port
+from fairlead.local.gateway.envoy import Gateway
+from fairlead.local.gateway.topology import Address, Topology
+from fairlead.local.keeper import Keeper
+from fairlead.local.scaling import Scaling
+from fairlead.local.service import Key, Service, key_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fairlead.api import Resource
+    from fairlead.local.deployment import Deployment
+    from fairlead.local.folder import Folder
+    from fairlead.local.replicas.replica import Replica
+    from fairlead.plugins import Plugins
+
+__all__ = ["Platform"]
+
+_log = logging.getLogger("fairlead.local")
+
+_RESYNC: Final = 1.0
+"""Seconds after which a pass is made though nothing asked for one."""
+_MEASURE: Final = 0.25
+"""Seconds between two readings of what is in flight."""
+_QUIET: Final = 0.25
+"""Seconds between two looks at whether a replica that is to end still has requests."""
+_GRACE: Final = 30.0
+"""Seconds that a replica has to finish what it does, where its PodSpec does not say."""
+_RETRY: Final = 1.0
+"""Seconds after a failed pass until the next."""
+_MOST_WAITING: Final = 10_000
+"""Requests that may wait at the activator for one revision; as Knative has it."""
+_HOLD: Final = 600.0
+"""Seconds that a request may wait for a replica, where its component sets no ``timeout``."""
+
+
+class Platform:
+    """InferenceServices on this machine.
+
+    Args:
+        folder: where it keeps what it has to know, and its sockets; acquired.
+        host: the address that the gateway listens on.
+        port: its port; 0 for one that the system chooses.
+        plugins: the plugins that there are.
+        access_log: the file that requests are logged to; None for none.
+        on_change: called after each pass that changed what `views` gives.
+        clock: seconds of Unix time.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        *,
+        host: str,
+        port: int,
+        plugins: Plugins,
+        access_log: Path | None = None,
+        on_change: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folder, self._plugins, self._clock, self._on_change = folder, plugins, clock, on_change
+        self._host, self._port = host, port or free_port()
+        self._services: dict[Key, Service] = {}
+        self._dirty = asyncio.Event()
+        self._loops: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._keeper = Keeper(folder)
+        self._foundry = Foundry(folder, plugins, clock, self.touch)
+        self._scaling = Scaling(plugins, clock)
+        self._activator = Activator(folder.runtime, on_wake=self._wake, on_exit=self._activator_ended)
+        self._gateway = Gateway(
+            folder.runtime,
+            host=host,
+            port=self._port,
+            activator=self._activator.socket,
+            access_log=access_log,
+            on_exit=self._gateway_ended,
+        )
+        self._routed = Topology()
+        self._assigned: dict[str, Seats] = {}
+        self._down = ""
+
+    @property
+    def address(self) -> str:
+        """Where requests come in: host and port."""
+        return f"{self._host}:{self._port}"
+
+    @property
+    def services(self) -> list[Service]:
+        """The services, by name."""
+        return [self._services[key] for key in sorted(self._services)]
+
+    # -- its life ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the gateway and the activator, and begin to make what is declared.
+
+        Raises:
+            ConfigurationError: the port is taken, or the gateway is not installed.
+        """
+        await self._activator.start()
+        try:
+            await self._gateway.start()
+        except BaseException:
+            await self._activator.stop()
+            raise
+        self._record_processes()
+        self._spawn(self._passes())
+        self._spawn(self._measurements())
+
+    async def stop(self) -> None:
+        """End everything: first nobody is let in, then what is in flight is answered, then the replicas end."""
+        self._stopping = True
+        for task in list(self._loops):
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._gateway.stop(_GRACE)
+        replicas = [
+            replica
+            for service in self._services.values()
+            for deployment in service.deployments()
+            for replica in (*deployment.replicas, *deployment.leaving)
+        ]
+        ending = [
+            task
+            for service in self._services.values()
+            for each in service.deployments()
+            for task in each.ending.values()
+        ]
+        await asyncio.gather(*(each.stop(_GRACE) for each in replicas), *ending, return_exceptions=True)
+        await self._activator.stop()
+        self._save()
+
+    def touch(self) -> None:
+        """Ask for another pass."""
+        self._dirty.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._loops.add(task)
+        task.add_done_callback(self._loops.discard)
+
+    # -- what is declared -------------------------------------------------------------------------------
+
+    def declare(self, resources: Sequence[Resource]) -> None:
+        """Take the whole world as it is declared now: services that are not in it any more go."""
+        catalogue = catalogues.installed(self._plugins, resources)
+        now = self._clock()
+        declared = {key_of(each): each for each in resources if isinstance(each, InferenceService)}
+        for key in self._services.keys() - declared.keys():
+            self._delete(key, now)
+        for key, manifest in declared.items():
+            if (service := self._services.get(key)) is None:
+                service = self._services[key] = Service(key, self._deploy, self._keeper.load(key))
+            service.declare(manifest, catalogue, CONFIG, now)
+            self._open_internal_port(service)
+        self.touch()
+
+    def remove(self, namespace: str, name: str) -> bool:
+        """Delete a service until it is declared again; returns whether there was one."""
+        key = (namespace, name)
+        if key not in self._services or self._services[key].deleted:
+            return False
+        self._delete(key, self._clock())
+        self.touch()
+        return True
+
+    def _delete(self, key: Key, now: float) -> None:
+        service = self._services[key]
+        if not service.deleted:
+            service.events.normal(now, "Deleted", "It is not declared any more.")
+            service.delete()
+            self._keeper.forget(key)
+
+    def _open_internal_port(self, service: Service) -> None:
+        resolved = service.resolved
+        if resolved is not None and len(resolved.components) > 1 and service.internal_port is None:
+            service.internal_port = free_port()
+
+    def _deploy(self, service: Service, revision: str, component: Any, *, known: bool) -> Deployment:
+        deployment = self._foundry.deployment(service, revision, component, known=known)
+        self._scaling.follow(deployment)
+        return deployment
+
+    # -- one pass ---------------------------------------------------------------------------------------
+
+    async def _passes(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), _RESYNC)
+            self._dirty.clear()
+            try:
+                await self._pass()
+            except Exception as error:  # noqa: BLE001  # the loop has to outlive whatever one pass meets
+                _log.exception("A pass over the services failed; another follows.")
+                self._tell(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(_RETRY)
+
+    async def _pass(self) -> None:
+        for service in self.services:
+            service.settle()
+        self._scale()
+        await self._connect()
+        gone = False
+        for service in self.services:
+            self._release(service)
+            service.sweep()
+            if service.gone:
+                del self._services[service.key]
+                gone = True
+        changed = [views.publish(each, self._ingress(), self.address, self._clock()) for each in self.services]
+        if any(changed) or gone:
+            self._on_change()
+        self._save()
+
+    def _scale(self) -> None:
+        """Have as many replicas of each revision as is decided, and as the machine allows."""
+        owners = {each.backend: service for service in self.services for each in service.deployments()}
+        wanted = [each for service in self.services for track in service.tracks.values() for each in track.active]
+        for change in self._scaling.apply(wanted):
+            owners[change.deployment.backend].events.normal(self._clock(), change.reason, change.message)
+        self._scaling.keep({each.backend for each in wanted})
+        self._foundry.start(wanted)
+
+    async def _connect(self) -> None:
+        """Send requests where they are to go: first what comes on top, and then what falls away.
+
+        Until the gateway has taken the new routes, requests may go where they went before.
+        """
+        self._assign(leaving=True)
+        await self._route(leaving=True)
+        self._assign(leaving=False)
+        await self._route(leaving=False)
+
+    def _assign(self, *, leaving: bool) -> None:
+        """Tell the activator where requests that it holds may go."""
+        everything = [each for service in self.services for each in service.deployments()]
+        seats = {each.backend: self._seats(each, leaving=leaving) for each in everything}
+        for backend in self._assigned.keys() - seats.keys():
+            self._activator.forget(backend)
+        for backend, now in seats.items():
+            if self._assigned.get(backend) != now:
+                self._activator.assign(backend, now)
+        self._assigned = seats
+
+    def _seats(self, deployment: Deployment, *, leaving: bool) -> Seats:
+        timeout = deployment.component.timeout
+        return Seats(
+            rest=deployment.addresses(grpc=False, leaving=leaving),
+            grpc=deployment.addresses(grpc=True, leaving=leaving),
+            capacity=deployment.component.container_concurrency,
+            max_waiting=_MOST_WAITING,
+            deadline=timeout or _HOLD,
+            refusal=self._foundry.refusal(deployment),
+        )
+
+    async def _route(self, *, leaving: bool) -> None:
+        """Tell the gateway where requests go."""
+        topology = routing.topology(self.services, leaving=leaving)
+        if self._down or topology == self._routed:
+            return
+        await self._gateway.apply(topology)
+        self._routed = topology
+        now = self._clock()
+        behind = {each.name: each.through_activator for each in topology.backends}
+        for service in self.services:
+            for each in service.deployments():
+                if not behind.get(each.backend, True):
+                    each.activator_since = None
+                elif each.activator_since is None:
+                    each.activator_since = now
+
+    def _release(self, service: Service) -> None:
+        for deployment in service.deployments():
+            deployment.release(lambda replica, whose=deployment: asyncio.create_task(self._end(whose, replica)))  # type: ignore[misc]  # bound now
+
+    async def _end(self, deployment: Deployment, replica: Replica) -> None:
+        """End a replica that nobody is sent to, once it has answered what it has."""
+        grace = float(deployment.component.pod.get("terminationGracePeriodSeconds", _GRACE))
+        clock = asyncio.get_running_loop().time
+        end = clock() + grace
+        quiet = 0
+        while quiet < 2 and clock() < end:
+            await asyncio.sleep(_QUIET)
+            quiet = 0 if await self._busy(deployment, replica) else quiet + 1
+        await replica.stop(max(1.0, end - clock()))
+        self.touch()
+
+    async def _busy(self, deployment: Deployment, replica: Replica) -> bool:
+        ports = replica.ports
+        listening = [] if ports is None else [port for port in (ports.http, ports.grpc) if port is not None]
+        addresses = [Address(LOOPBACK, port) for port in listening]
+        return any([await self._gateway.active(deployment.backend, each) for each in addresses])
+
+    # -- what is measured -------------------------------------------------------------------------------
+
+    async def _measurements(self) -> None:
+        """Read what is in flight and what waits, and let the strategies decide when it is their time."""
+        while True:
+            await asyncio.sleep(_MEASURE)
+            try:
+                await self._measure()
+            except Exception:  # noqa: BLE001  # the loop has to outlive whatever one reading meets
+                _log.exception("What is in flight could not be read; another reading follows.")
+
+    async def _measure(self) -> None:
+        if not self._scaling.idle:
+            await self._read()
+        if self._scaling.decide():
+            self.touch()
+
+    async def _read(self) -> None:
+        if self._down:  # what is not known is missing, and not zero
+            return
+        passing = await self._gateway.measure()
+        held = await self._activator.measure()
+        self._activator.report({name: each.active for name, each in passing.items()})
+        self._scaling.observe(passing, held)
+
+    def _wake(self, backend: str) -> None:
+        """A request waits for a revision that has no replicas."""
+        self._scaling.wake(backend)
+        self.touch()
+
+    # -- what ends --------------------------------------------------------------------------------------
+
+    def _gateway_ended(self, status: int) -> None:
+        if not self._stopping:
+            self._down = f"The gateway ended with status {status} and is started again."
+            self._tell_all("GatewayEnded", self._down)
+            self._spawn(self._again(self._gateway.start, self._gateway_back))
+
+    def _gateway_back(self) -> None:
+        self._down = ""
+        self._routed = Topology()
+
+    def _activator_ended(self, status: int) -> None:
+        if not self._stopping:
+            self._tell_all("ActivatorEnded", f"The activator ended with status {status} and is started again.")
+            self._spawn(self._again(self._activator.start, lambda: None))
+
+    async def _again(self, start: Callable[[], Any], done: Callable[[], None]) -> None:
+        """Start something that ended, until it starts."""
+        wait = 0.0
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                await start()
+            except errors.FairleadError as error:
+                wait = min(10.0, wait * 2 or 0.5)
+                self._tell(str(error))
+                continue
+            done()
+            self._record_processes()
+            self.touch()
+            return
+
+    # -- what is told -----------------------------------------------------------------------------------
+
+    def _ingress(self) -> views.Way:
+        return views.Way(down=self._down, internal=f"http://{self.address}")
+
+    def _tell_all(self, reason: str, message: str) -> None:
+        _log.warning(message)
+        for service in self.services:
+            service.events.warning(self._clock(), reason, message)
+        self.touch()
+
+    def _tell(self, message: str) -> None:
+        for service in self.services:
+            service.events.warning(self._clock(), "PassFailed", message)
+
+    def _save(self) -> None:
+        for service in self.services:
+            if (problem := self._keeper.save(service)) is not None:
+                service.events.warning(self._clock(), "StateNotSaved", problem)
+
+    def _record_processes(self) -> None:
+        for pid in (self._gateway.pid, self._activator.pid):
+            if pid is not None:
+                self._folder.record(pid)
+
+    def views(self) -> list[dict[str, Any]]:
+        """Every service with its status, replicas, events and scaling, as `fairlead describe` shows them."""
+        return [views.view(each) for each in self.services]

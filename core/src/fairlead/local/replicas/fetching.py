@@ -1,0 +1,157 @@
+"""The artefacts of a replica: fetched, and laid out as its container would find them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from fairlead import errors
+from fairlead.local.replicas.threads import in_thread
+
+if TYPE_CHECKING:
+    from fairlead.plugins import Plugins
+    from fairlead.resolve.service import Source
+    from fairlead.storage.settings import FetchSettings
+
+__all__ = ["Fetching", "check", "lay_out"]
+
+
+class Fetching:
+    """Fetches artefacts; replicas that need the same one at the same time share one fetch.
+
+    Args:
+        plugins: where storage providers are looked up.
+        settings: how artefacts are fetched; by default those of the environment.
+    """
+
+    def __init__(self, plugins: Plugins, settings: FetchSettings | None = None) -> None:
+        self._plugins = plugins
+        self._settings = settings
+        self._running: dict[str, asyncio.Task[Path]] = {}
+
+    async def fetch(self, uri: str, say: Callable[[str], None]) -> Path:
+        """The file or folder that a URI names, on this machine.
+
+        Args:
+            uri: as the manifest has it.
+            say: gets lines that tell how far it is.
+
+        Raises:
+            StorageError: it cannot be fetched.
+            ConfigurationError: a setting of fetches is wrong.
+        """
+        task = self._running.get(uri)
+        if task is None:
+            loop = asyncio.get_running_loop()
+
+            def tell(line: str) -> None:
+                loop.call_soon_threadsafe(say, line)
+
+            task = loop.create_task(in_thread(lambda: self._fetch(uri, tell)))
+            self._running[uri] = task
+            task.add_done_callback(lambda done: self._forget(uri, done))
+        return await asyncio.shield(task)
+
+    def _fetch(self, uri: str, tell: Callable[[str], None]) -> Path:
+        from fairlead.storage.fetcher import Fetcher
+        from fairlead.storage.progress import LineProgress
+        from fairlead.storage.settings import FetchSettings
+
+        settings = self._settings or FetchSettings(credentials=os.environ)
+        return Fetcher(self._plugins, settings, LineProgress(_Lines(tell))).fetch(uri).path
+
+    def _forget(self, uri: str, task: asyncio.Task[Path]) -> None:
+        self._running.pop(uri, None)
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; where nobody does any more it is nobody's
+
+
+class _Lines(io.StringIO):
+    """A text stream whose lines are told."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def write(self, text: str, /) -> int:
+        for line in text.splitlines():
+            if line.strip():
+                self._tell(line)
+        return len(text)
+
+
+def check(sources: Sequence[Source]) -> None:
+    """Refuse artefacts that there are only in a cluster.
+
+    Raises:
+        Unresolvable: one is in a volume of a cluster.
+    """
+    for source in sources:
+        if source.uri.startswith("pvc://"):
+            raise errors.Unresolvable(
+                "UnsupportedStorageUri",
+                f"{source.uri} is in a volume of a cluster.",
+                remedy="Use a path of this machine here, as file:///path/to/model.",
+            )
+
+
+def lay_out(sources: Sequence[Source], fetched: Sequence[Path], folder: Path) -> dict[str, Path]:
+    """Folders of this machine by the paths at which containers find them.
+
+    A single artefact that is a folder is used in place. A file stands in a folder, as KServe puts it, and several
+    artefacts stand together below their common parent: these folders are made of links.
+
+    Args:
+        sources: the artefacts.
+        fetched: where each of them is.
+        folder: where folders may be made; what is there already is removed.
+
+    Returns:
+        A folder for each mount path, and for the common parent of several.
+
+    Raises:
+        StorageError: two artefacts have a file of the same name in the same folder.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if len(sources) == 1 and fetched[0].is_dir():
+        return {sources[0].mount_path: fetched[0].absolute()}
+    mounts: dict[str, Path] = {}
+    for source, path in sorted(zip(sources, fetched, strict=True), key=lambda pair: len(pair[0].mount_path)):
+        place = folder.joinpath(*PurePosixPath(source.mount_path).parts[1:])
+        _make(place, source)
+        for entry in [path] if path.is_file() else sorted(path.iterdir()):
+            _link(entry.absolute(), place / entry.name, source)
+        mounts[source.mount_path] = place
+    return _with_parent(mounts, folder)
+
+
+def _make(place: Path, source: Source) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.StorageError(
+            f"{source.uri} cannot stand at {source.mount_path}: {error.strerror}.",
+            remedy="Give every storageUri a mountPath of its own, and none within another.",
+        ) from error
+
+
+def _link(entry: Path, link: Path, source: Source) -> None:
+    try:
+        link.symlink_to(entry)
+    except FileExistsError as error:
+        raise errors.StorageError(
+            f"{entry.name} of {source.uri} is at {source.mount_path} already, from another storageUri.",
+            remedy="Give every storageUri a mountPath of its own.",
+        ) from error
+
+
+def _with_parent(mounts: Mapping[str, Path], folder: Path) -> dict[str, Path]:
+    parent = os.path.commonpath(mounts)
+    if parent == "/" or parent in mounts:
+        return dict(mounts)
+    return {**mounts, parent: folder.joinpath(*PurePosixPath(parent).parts[1:])}

@@ -1,0 +1,136 @@
+"""What a replica needs before its process runs: its artefacts, its volumes, perhaps an environment of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairlead import errors
+from fairlead.local.replicas import commands, containers, fetching, listening, unsupported
+from fairlead.local.replicas.commands import SERVE, Launch
+from fairlead.resolve.observation import ReplicaStage
+from fairlead.resolve.service import MODEL_PATH
+
+if TYPE_CHECKING:
+    from fairlead.local.replicas.environments import Need
+    from fairlead.local.replicas.logs import RotatedLog
+    from fairlead.local.replicas.orders import Order, Ports
+    from fairlead.local.replicas.tools import Tools
+
+__all__ = ["Preparation"]
+
+
+class Preparation:
+    """Prepares the processes of one replica; what succeeded once is not done again.
+
+    Args:
+        order: what the replica is to be.
+        tools: what it is made with.
+        log: gets lines that tell how far it is.
+
+    Attributes:
+        notes: what of the pod has no effect here, one sentence each.
+    """
+
+    def __init__(self, order: Order, tools: Tools, log: RotatedLog) -> None:
+        self.notes: tuple[str, ...] = ()
+        self._order = order
+        self._tools = tools
+        self._log = log
+        self._mounts: dict[str, Path] | None = None
+        self._serve: Sequence[str] = SERVE
+        self._made_do = False
+        self._attempt = 0
+
+    def check(self) -> None:
+        """Refuse what there is only in a cluster.
+
+        Raises:
+            Unresolvable: the order asks for it.
+        """
+        fetching.check(self._order.sources)
+        self.notes = unsupported.of_pod(self._order)
+        listening.listening(self._order)
+
+    async def run(self, see: Callable[..., Any]) -> None:
+        """Fetch, and make what is to be there.
+
+        Args:
+            see: told what is to be observed of the replica meanwhile.
+
+        Raises:
+            ReplicaFailed: it cannot be fetched, or its environment cannot be made.
+            OSError: a folder cannot be made.
+        """
+        if self._mounts is None:
+            if self._order.sources:
+                see(stage=ReplicaStage.FETCHING)
+            self._mounts = await self._fetched()
+        for folder in unsupported.volumes(self._order).values():
+            if folder.is_relative_to(self._order.folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        if self._serve is SERVE and not self._made_do and listening.is_fairlead(self._order):
+            environments, model = self._tools.environments, self._order.model
+            need, note = environments.needed(model)
+            self._note(note)
+            need = need or await environments.recorded(model, self._mounts.get(MODEL_PATH))
+            if need is not None:
+                await self._isolate(need, see)
+
+    def launch(self, ports: Ports) -> tuple[Launch, str | None]:
+        """What to start after `run`, and the name of the container where it is one.
+
+        Raises:
+            Unresolvable: a container runtime is needed, and there is none.
+        """
+        isolated = self._serve is not SERVE
+        mounts = {**(self._mounts or {}), **unsupported.volumes(self._order)}
+        environ = {**commands.base_environ(self._tools.environ, isolated=isolated), **self._tools.mark}
+        if not containers.needed(self._order):
+            return commands.command(self._order, ports, mounts, serve=self._serve, environ=environ), None
+        self._attempt += 1
+        name = containers.name_of(self._order, self._attempt)
+        engine = self._tools.engine()
+        return containers.command(self._order, ports, mounts, engine=engine, name=name, environ=environ), name
+
+    def remove(self) -> None:
+        """Remove what was made in the replica's folder."""
+        for made in ("artefacts", "volumes"):
+            shutil.rmtree(self._order.folder / made, ignore_errors=True)
+
+    async def _fetched(self) -> dict[str, Path]:
+        sources = self._order.sources
+        try:
+            paths = await asyncio.gather(*(self._tools.fetching.fetch(each.uri, self._log.say) for each in sources))
+            return fetching.lay_out(sources, paths, self._order.folder / "artefacts") if sources else {}
+        except (errors.FairleadError, OSError) as error:
+            raise errors.ReplicaFailed("FetchFailed", str(error), fetching=True) from error
+
+    async def _isolate(self, need: Need, see: Callable[..., Any]) -> None:
+        """Use an environment with another library version.
+
+        One that the artefact alone asks for is done without where it cannot be made: most models load all the same,
+        and the server tells of the versions.
+        """
+        see(stage=ReplicaStage.STARTING, message=f"An environment with {need.library} {need.version} is made.")
+        try:
+            python = await self._tools.environments.python(need, self._log.say)
+        except errors.FairleadError as error:
+            if not need.recorded:
+                raise errors.ReplicaFailed("EnvironmentFailed", str(error)) from error
+            self._made_do = True
+            self._log.say(str(error))
+            self._note(
+                f"The model was saved with {need.library} {need.version} and runs with {need.installed or 'none'}: "
+                f"{error.reason}"
+            )
+        else:
+            self._serve = (str(python), *SERVE[1:])
+        see(message="")
+
+    def _note(self, note: str) -> None:
+        if note and note not in self.notes:
+            self.notes = (*self.notes, note)

@@ -1,0 +1,128 @@
+"""The components of an InferenceService as they are to run: predictor, transformer and explainer."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final
+
+from fairlead import errors
+from fairlead.api.inferenceservice import ExplainerSpec
+from fairlead.api.predictor import PredictorSpec
+from fairlead.resolve import containers, labels, modelling, placeholders, scaling, storage
+from fairlead.resolve.context import Context, Parts
+from fairlead.resolve.service import ComponentKind, ResolvedComponent
+
+if TYPE_CHECKING:
+    from fairlead.resolve.implementations import ComponentSpec, Declared
+
+__all__ = ["NAME_VARIABLE", "component"]
+
+NAME_VARIABLE: Final = "INFERENCE_SERVICE_NAME"
+"""Tells the containers of predictors and transformers whose they are."""
+
+_HTTP_PORT: Final = "8080"
+
+
+def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, tuple[str, ...]]:
+    """A component as it is to run, and what its user should know: one sentence each.
+
+    Args:
+        declared: the component, where its InferenceService declares it.
+        context: that InferenceService, and what it is resolved with.
+
+    Raises:
+        Unresolvable: it cannot run as it stands.
+    """
+    spec, metadata = declared.spec, context.service.metadata
+    parts = _parts(declared, context)
+    annotations = {**(metadata.annotations or {}), **(spec.annotations or {})}
+    scaled, scaling_warnings = scaling.scaling(
+        spec, annotations, mode=context.mode, catalogue=context.catalogue, place=declared.path
+    )
+    resolved = ResolvedComponent(
+        kind=declared.kind,
+        name=declared.object_name,
+        pod=parts.pod,
+        labels=labels.component_labels(
+            context.config,
+            runtime=parts.labels,
+            service={**(metadata.labels or {}), **parts.service_labels},
+            component=spec.labels,
+            name=context.name,
+            kind=declared.kind,
+        ),
+        annotations=labels.component_annotations(
+            context.config, runtime=parts.annotations, service=metadata.annotations, component=spec.annotations
+        ),
+        sources=parts.sources,
+        scaling=scaled,
+        model=parts.model,
+        timeout=None if spec.timeout is None else float(spec.timeout),
+        container_concurrency=spec.container_concurrency or 0,
+        canary_traffic_percent=spec.canary_traffic_percent,
+        logger=spec.logger,
+        batcher=spec.batcher,
+    )
+    unfetched = storage.unfetched(parts.sources, declared.path, context.catalogue)
+    return resolved, (*parts.warnings, *scaling_warnings, *unfetched)
+
+
+def _parts(declared: Declared, context: Context) -> Parts:
+    spec, path = declared.spec, declared.path
+    if isinstance(spec, PredictorSpec):
+        return _predictor(spec, path, context)
+    if isinstance(spec, ExplainerSpec) and spec.art is not None:
+        raise errors.Unresolvable(
+            "UnsupportedExplainer",
+            f"{path}.art asks for the explainer of the Adversarial Robustness Toolbox, which is not there.",
+            remedy=f"Give an explainer of your own as {path}.containers.",
+        )
+    made = _own(spec, path, context)
+    first, *others = made.pod["containers"]
+    for flag, value in _arguments(declared, context):
+        first = containers.with_argument(first, flag, value)
+    if declared.kind is ComponentKind.TRANSFORMER:
+        first = containers.with_variable(first, NAME_VARIABLE, context.name)
+    return Parts(pod={**made.pod, "containers": [first, *others]}, sources=made.sources)
+
+
+def _predictor(spec: PredictorSpec, path: str, context: Context) -> Parts:
+    if spec.worker_spec is not None:
+        raise errors.Unresolvable(
+            "UnsupportedWorkerSpec",
+            f"{path}.workerSpec asks for replicas of several nodes each, which are not made here.",
+            remedy="Take workerSpec out, and choose a model that fits on one node.",
+        )
+    made = modelling.parts(spec, spec.model, path, context) if spec.model else _own(spec, path, context)
+    named = [containers.with_variable(each, NAME_VARIABLE, context.name) for each in made.pod["containers"]]
+    return made.with_pod({**made.pod, "containers": named})
+
+
+def _own(spec: ComponentSpec, path: str, context: Context) -> Parts:
+    """Containers of one's own."""
+    if not spec.containers:
+        raise errors.Unresolvable(
+            f"Invalid{type(spec).__name__}",
+            f"{path} has no model and no containers.",
+            remedy="Give it a model, or a container that answers requests.",
+        )
+    asked, sources = storage.of_containers(copy.deepcopy(spec.containers), path, context.catalogue)
+    pod: dict[str, Any] = {**containers.own_pod(spec), "containers": containers.in_order(asked)}
+    return Parts(pod=pod, sources=(*sources, *storage.of_component(spec, path, context.catalogue)))
+
+
+def _arguments(declared: Declared, context: Context) -> list[tuple[str, str]]:
+    """What transformers and explainers are told on their command line, unless they say it themselves."""
+    host = placeholders.rendered(
+        context.config.predictor_host,
+        placeholders.scope(context.predictor, context.namespace),
+        "The predictor's host",
+        "InvalidTemplate",
+    )
+    concurrency = declared.spec.container_concurrency
+    return [
+        ("--model_name", context.name),
+        ("--predictor_host", host),
+        ("--http_port", _HTTP_PORT),
+        *([("--workers", str(concurrency))] if concurrency else []),
+    ]

@@ -1,0 +1,70 @@
+"""Runtime plugins as ClusterServingRuntimes, and what is common to runtimes of both kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from fairlead.api.servingruntime import ClusterServingRuntime
+from fairlead.resolve import implementations, service
+
+if TYPE_CHECKING:
+    from fairlead.contracts.runtime import ModelFormat, RuntimeSpec
+
+__all__ = ["PLUGIN_ANNOTATION", "cluster_runtime", "runtime_name"]
+
+PLUGIN_ANNOTATION: Final = "fairlead.io/runtime"
+"""Names the runtime plugin that a ClusterServingRuntime was made from."""
+
+_HTTP_PORT: Final = 8080
+_GRPC_PORT: Final = 8081
+
+
+def runtime_name(plugin: str) -> str:
+    """The name of the ClusterServingRuntime of a runtime plugin."""
+    return f"fairlead-{plugin}"
+
+
+def cluster_runtime(spec: RuntimeSpec, version: str | None) -> ClusterServingRuntime:
+    """An installed runtime plugin as the ClusterServingRuntime that it is.
+
+    Args:
+        spec: what the plugin says of itself.
+        version: the version of its distribution, which is the tag of its image; None for ``latest``.
+    """
+    resources = {"cpu": "1", "memory": "2Gi"}
+    container = {
+        "name": implementations.MAIN_CONTAINER,
+        "image": spec.image or f"fairlead/{spec.name}server:{version or 'latest'}",
+        "command": ["fairlead", "serve"],
+        "args": [
+            "--name={{.Name}}",
+            f"--model-dir={service.MODEL_PATH}",
+            f"--format={spec.name}",
+            f"--http-port={_HTTP_PORT}",
+            f"--grpc-port={_GRPC_PORT}",
+            *spec.args,
+        ],
+        "ports": [
+            {"containerPort": _HTTP_PORT, "name": "http1", "protocol": "TCP"},
+            {"containerPort": _GRPC_PORT, "name": "h2c", "protocol": "TCP"},
+        ],
+        "resources": {"requests": dict(resources), "limits": dict(resources)},
+    }
+    return ClusterServingRuntime.parse(
+        {
+            "apiVersion": "serving.kserve.io/v1alpha1",
+            "kind": "ClusterServingRuntime",
+            "metadata": {"name": runtime_name(spec.name), "annotations": {PLUGIN_ANNOTATION: spec.name}},
+            "spec": {
+                "supportedModelFormats": [_format(each) for each in spec.formats],
+                "protocolVersions": list(spec.protocols),
+                "annotations": {"prometheus.kserve.io/port": str(_HTTP_PORT), "prometheus.kserve.io/path": "/metrics"},
+                "containers": [container],
+            },
+        }
+    )
+
+
+def _format(declared: ModelFormat) -> dict[str, Any]:
+    version = {} if declared.version is None else {"version": declared.version}
+    return {"name": declared.name, **version, "autoSelect": declared.auto_select, "priority": declared.priority}

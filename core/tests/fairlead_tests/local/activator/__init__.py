@@ -1,0 +1,1 @@
+"""The activator: what it decides, and what its process does over real sockets."""

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fairlead import errors
+from fairlead.local.replicas.fetching import Fetching, lay_out
+from fairlead.plugins import Plugins
+from fairlead.resolve.service import Source
+from fairlead.storage.settings import FetchSettings
+
+
+class Counting(http.server.SimpleHTTPRequestHandler):
+    gets = 0
+
+    def do_GET(self) -> None:
+        type(self).gets += 1
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, type[Counting]]]:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "model.bin").write_bytes(b"x" * 1000)
+    handler = type("Handler", (Counting,), {})
+    made = functools.partial(handler, directory=str(tmp_path / "site"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), made) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/model.bin", handler
+        server.shutdown()
+        thread.join()
+
+
+def test_replicas_that_start_together_share_one_download(tmp_path: Path, site: tuple[str, type[Counting]]) -> None:
+    uri, handler = site
+    said: list[str] = []
+
+    async def scenario() -> list[Path]:
+        fetching = Fetching(Plugins.discover(), FetchSettings(cache=tmp_path / "cache"))
+        return await asyncio.gather(*(fetching.fetch(uri, said.append) for _ in range(5)))
+
+    found = asyncio.run(scenario())
+    assert len(set(found)) == 1
+    assert (found[0] / "model.bin").read_bytes() == b"x" * 1000
+    assert handler.gets == 1
+    assert any("fetched" in line for line in said)
+
+
+def test_a_fetch_that_one_gives_up_goes_on_for_others(tmp_path: Path, site: tuple[str, type[Counting]]) -> None:
+    uri, _ = site
+
+    async def scenario() -> Path:
+        fetching = Fetching(Plugins.discover(), FetchSettings(cache=tmp_path / "cache"))
+        first, second = (asyncio.ensure_future(fetching.fetch(uri, lambda _line: None)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await second
+
+    assert asyncio.run(scenario()).is_dir()
+
+
+def test_a_folder_is_used_in_place(tmp_path: Path) -> None:
+    found = lay_out([Source(uri="x")], [tmp_path], tmp_path / "made")
+    assert found == {"/mnt/models": tmp_path}
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_file_stands_in_the_folder_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_text("content")
+    for _ in range(2):
+        found = lay_out([Source(uri="x")], [tmp_path / "model.bin"], tmp_path / "made")
+        assert (found["/mnt/models"] / "model.bin").read_text() == "content"
+
+
+def test_several_artefacts_stand_below_their_parent(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    sources = [Source(uri=name, mount_path=f"/mnt/models/{name}") for name in ("a", "b")]
+    found = lay_out(sources, [tmp_path / "a", tmp_path / "b"], tmp_path / "made")
+    assert set(found) == {"/mnt/models", "/mnt/models/a", "/mnt/models/b"}
+    assert (found["/mnt/models"] / "b" / "file").read_text() == "b"
+    assert (found["/mnt/models/a"] / "file").read_text() == "a"
+
+
+def test_artefacts_at_one_path_stand_together_unless_their_files_have_one_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(name)
+    sources, fetched = [Source(uri="a"), Source(uri="b")], [tmp_path / "a", tmp_path / "b"]
+    found = lay_out(sources, fetched, tmp_path / "made")
+    assert sorted(path.name for path in found["/mnt/models"].iterdir()) == ["a", "b"]
+    (tmp_path / "b" / "a").touch()
+    with pytest.raises(errors.StorageError, match="a of b is at /mnt/models already"):
+        lay_out(sources, fetched, tmp_path / "made")

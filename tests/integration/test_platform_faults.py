@@ -1,0 +1,214 @@
+"""Faults: what is killed, breaks, hangs or lies is told, and all is well again when the cause is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fairlead_tests.waiting import eventually
+from integration.platforms import Platform, constant, isvc, platform
+from integration.servers import custom
+
+NO_GRACE = {"terminationGracePeriodSeconds": 2}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    folder = tmp_path_factory.mktemp("platform")
+    with platform(folder / "manifests") as made:
+        yield made
+
+
+@contextmanager
+def asked(running: Platform, name: str) -> Iterator[Counter[str]]:
+    """Clients that ask all the time; what became of each request, once the block has ended."""
+    outcomes: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                answer = running.ask(name)
+            except httpx.TransportError as error:
+                outcomes[type(error).__name__] += 1
+            else:
+                outcomes[str(answer.status_code)] += 1
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask) for _ in range(4)]
+        try:
+            yield outcomes
+        finally:
+            stop.set()
+        for each in asking:
+            each.result(60)
+
+
+def events(running: Platform, name: str) -> dict[str, str]:
+    return {each["reason"]: each["message"] for each in running.view(name).get("events", [])}
+
+
+def children(running: Platform) -> dict[int, str]:
+    """The processes that the platform started itself."""
+    pid = running.process.pid
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def child(running: Platform, what: str) -> int:
+    (found,) = [pid for pid, command in children(running).items() if what in command]
+    return found
+
+
+def test_a_killed_replica_is_told_and_started_again(running: Platform, tmp_path: Path) -> None:
+    running.declare(custom("frail", tmp_path / "frail"), "frail.yaml")
+    running.wait_ready("frail")
+    (before,) = running.replicas("frail")
+    with asked(running, "frail") as outcomes:
+        eventually(lambda: outcomes["200"] > 20)
+        os.kill(before["pid"], signal.SIGKILL)
+        eventually(lambda: any(each["restarts"] for each in running.replicas("frail")) and running.is_ready("frail"))
+        reached = outcomes["200"]
+        eventually(lambda: outcomes["200"] > reached + 20)
+    assert set(outcomes) <= {"200", "503", "504"}, outcomes
+    # Those that it was computing on are lost with it; whoever came later waited.
+    assert outcomes["503"] <= 4
+
+
+def test_a_killed_gateway_is_started_again(running: Platform, tmp_path: Path) -> None:
+    running.declare(custom("gated", tmp_path / "gated"), "gated.yaml")
+    running.wait_ready("gated")
+    with asked(running, "gated") as outcomes:
+        eventually(lambda: outcomes["200"] > 20)
+        os.kill(child(running, "envoy"), signal.SIGKILL)
+        eventually(lambda: "GatewayEnded" in events(running, "gated") and running.is_ready("gated"))
+        reached = outcomes["200"]
+        eventually(lambda: outcomes["200"] > reached + 20)
+
+
+def test_a_killed_activator_is_started_again(running: Platform, tmp_path: Path) -> None:
+    folder = tmp_path / "held"
+    annotations = {"autoscaling.knative.dev/target-burst-capacity": "-1"}  # always in the path
+    running.declare(custom("held", folder, annotations=annotations), "held.yaml")
+    running.wait_ready("held")
+    with asked(running, "held") as outcomes:
+        eventually(lambda: outcomes["200"] > 20)
+        os.kill(child(running, "fairlead.local.activator"), signal.SIGKILL)
+        eventually(lambda: "ActivatorEnded" in events(running, "held"))
+        reached = outcomes["200"]
+        eventually(lambda: outcomes["200"] > reached + 20)
+    assert set(outcomes) <= {"200", "503"}, outcomes
+
+
+def test_a_model_that_never_loads_says_why_and_heals(running: Platform, tmp_path: Path) -> None:
+    folder = tmp_path / "late"
+    folder.mkdir()
+    (folder / "model.joblib").write_bytes(b"this is no pickle")
+    running.declare(isvc("late", folder), "late.yaml")
+    eventually(lambda: running.condition("late", "PredictorReady").get("status") == "False")
+    status = running.status("late")["modelStatus"]
+    assert status["transitionStatus"] == "BlockedByFailedLoad"
+    assert status["lastFailureInfo"]["reason"] == "ModelLoadFailed"
+    assert "model.joblib" in running.run("describe", "late")
+    constant(folder, 5.0)
+    running.wait_ready("late")
+    assert running.ask("late").json() == {"predictions": [5.0]}
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_last_words(running: Platform, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "broken").touch()
+    running.declare(custom("broken", folder), "broken.yaml")
+    eventually(lambda: running.condition("broken", "PredictorReady").get("status") == "False")
+    assert "the weights are of another model" in running.run("describe", "broken")
+    assert running.ask("broken").status_code == 503
+    (folder / "broken").unlink()
+    running.wait_ready("broken")
+
+
+def test_a_model_that_hangs_is_given_up_by_its_timeout_and_others_answer(running: Platform, tmp_path: Path) -> None:
+    folder = tmp_path / "hung"
+    running.declare(custom("hung", folder, timeout=1), "hung.yaml")
+    running.declare(custom("well", tmp_path / "well"), "well.yaml")
+    running.wait_ready("hung")
+    running.wait_ready("well")
+    (folder / "slow").touch()
+    answer = running.ask("hung")
+    assert (answer.status_code, "error" in answer.json()) == (504, True)
+    assert running.ask("well").status_code == 200
+    (folder / "slow").unlink()
+    assert running.ask("hung").status_code == 200
+
+
+def test_two_services_of_one_name_are_an_error_and_what_runs_goes_on(running: Platform, tmp_path: Path) -> None:
+    running.declare(custom("single", tmp_path / "one"), "single.yaml")
+    running.wait_ready("single")
+    running.declare(custom("single", tmp_path / "two"), "twice.yaml")
+    eventually(lambda: any("declared more than once" in line for line in running.lines))
+    assert running.ask("single").status_code == 200
+    (running.folder / "twice.yaml").unlink()
+
+
+@pytest.mark.parametrize("text", ["a: &a [x]\nb: &b [*a,*a,*a,*a]\n", "x" * 4_000_000, "\0", "[" * 100_000])
+def test_a_file_that_is_no_manifest_changes_nothing(running: Platform, text: str, tmp_path: Path) -> None:
+    running.declare(custom("steady", tmp_path / "steady"), "steady.yaml")
+    running.wait_ready("steady")
+    before = len(running.lines)
+    running.declare(text, "bomb.yaml")
+    eventually(lambda: any("bomb.yaml" in line for line in running.lines[before:]))
+    assert running.ask("steady").status_code == 200
+    (running.folder / "bomb.yaml").unlink()
+
+
+def test_a_long_annotation_is_carried(running: Platform, tmp_path: Path) -> None:
+    text = custom("noted", tmp_path / "noted", annotations={"example.com/note": "x" * 200_000})
+    running.declare(text, "noted.yaml")
+    running.wait_ready("noted")
+    assert running.ask("noted").status_code == 200
+
+
+def test_a_killed_platform_leaves_nothing_and_the_next_goes_on_where_it_was(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    (manifests / "a.yaml").write_text(isvc("a", constant(tmp_path / "one", 1.0)))
+    with platform(manifests) as made:
+        made.wait_ready("a")
+        left = {*children(made), *(each["pid"] for each in made.replicas("a"))}
+        made.process.kill()
+        made.process.wait()
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+    with platform(manifests) as made:
+        made.declare(isvc("a", constant(tmp_path / "two", 2.0), canaryTrafficPercent=50), "a.yaml")
+        made.wait_ready("a")
+
+        def split() -> set[str]:
+            traffic = made.status("a")["components"]["predictor"].get("traffic", [])
+            return {each["revisionName"] for each in traffic if each["percent"] == 50}
+
+        eventually(lambda: split() == {"a-predictor-00001", "a-predictor-00002"})
+
+
+def test_a_full_disk_is_told_and_requests_go_on(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    (manifests / "a.yaml").write_text(custom("a", tmp_path / "a"))
+    with platform(manifests) as made:
+        made.wait_ready("a")
+        state = next((tmp_path / "state").rglob("service_default_a.json"))
+        # Nothing can be written beside it any more, as on a disk that is full.
+        kept = json.loads(state.read_text())
+        assert kept["generation"] == 1
+        assert made.ask("a").status_code == 200
