@@ -143,7 +143,9 @@ def latencies(port: int, folder: Path, cores: set[int], rate: int, seconds: floa
     """Milliseconds that each request took at a constant rate."""
     log = folder / "requests.log"
     log.unlink(missing_ok=True)
-    pace = ["--rps", str(rate // _CONNECTIONS), "-n", str(int(rate * seconds)), "--log-file", str(log)]
+    # The connections begin one after the other, so that their requests do not come all at once.
+    spread = ["--rate", "1", "--rate-period", f"{max(1, 1000 // rate)}ms"]
+    pace = ["--rps", str(rate // _CONNECTIONS), "-n", str(int(rate * seconds)), "--log-file", str(log), *spread]
     h2load(port, folder, cores, *pace)
     return [int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines()]
 
@@ -258,7 +260,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="rounds, of which medians are printed (3)")
     parser.add_argument("--services", type=int, default=200, help="services beside the one that is asked (200)")
     arguments = parser.parse_args()
-    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004  # one for the gateway
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
         say("Skipped: it takes Linux and two cores to keep the gateway and the load apart.")
     elif shutil.which("h2load") is None:
         say("Skipped: h2load is not installed (Debian: apt-get install nghttp2-client).")

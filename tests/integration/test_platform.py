@@ -65,7 +65,7 @@ def test_a_server_of_ones_own_answers_at_the_port_that_it_is_given(running: Plat
 def test_where_there_is_no_service_the_answer_says_so(running: Platform) -> None:
     answer = httpx.get(f"{running.url}/serving/default/nobody/v1/models", timeout=60, trust_env=False)
     assert answer.status_code == 404
-    assert "no InferenceService" in answer.json()["error"]
+    assert "No InferenceService is at" in answer.json()["error"]
 
 
 def test_the_status_is_that_of_a_cluster(running: Platform) -> None:
@@ -102,7 +102,7 @@ def test_delete_lets_a_service_go(running: Platform, tmp_path: Path) -> None:
     running.wait_ready("unloved")
     running.run("delete", "unloved")
     eventually(lambda: running.view("unloved") == {})
-    assert running.run("delete", "unloved", check=False).startswith("fairlead: ")
+    assert "There is no service unloved" in running.run("delete", "unloved", check=False)
 
 
 def test_a_manifest_that_is_wrong_changes_nothing_and_is_told(running: Platform) -> None:

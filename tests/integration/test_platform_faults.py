@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,22 @@ from fairlead_tests.waiting import eventually
 from integration.platforms import Platform, constant, isvc, platform
 from integration.servers import custom
 
-NO_GRACE = {"terminationGracePeriodSeconds": 2}
+JUMPING_CLOCK = """
+import sys
+import time
+
+if "up" in sys.argv or "up" in getattr(sys, "orig_argv", []):
+    real = time.time
+
+    def jumping():
+        try:
+            with open({offset!r}) as file:
+                return real() + float(file.read() or 0)
+        except OSError:
+            return real()
+
+    time.time = jumping
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield made
 
 
-@contextmanager
+@contextlib.contextmanager
 def asked(running: Platform, name: str) -> Iterator[Counter[str]]:
     """Clients that ask all the time; what became of each request, once the block has ended."""
     outcomes: Counter[str] = Counter()
@@ -201,14 +217,50 @@ def test_a_killed_platform_leaves_nothing_and_the_next_goes_on_where_it_was(tmp_
         eventually(lambda: split() == {"a-predictor-00001", "a-predictor-00002"})
 
 
-def test_a_full_disk_is_told_and_requests_go_on(tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a full disk is made with mount(8), which needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_requests_go_on(tmp_path: Path, small_disk: Path) -> None:
     manifests = tmp_path / "manifests"
     manifests.mkdir()
     (manifests / "a.yaml").write_text(custom("a", tmp_path / "a"))
-    with platform(manifests) as made:
+    with platform(manifests, environ={"FAIRLEAD_STATE": str(small_disk / "state")}) as made:
         made.wait_ready("a")
-        state = next((tmp_path / "state").rglob("service_default_a.json"))
-        # Nothing can be written beside it any more, as on a disk that is full.
-        kept = json.loads(state.read_text())
-        assert kept["generation"] == 1
-        assert made.ask("a").status_code == 200
+        filler = small_disk / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        made.declare(custom("a", tmp_path / "a", label="second"), "a.yaml")
+        eventually(lambda: "StateNotSaved" in events(made, "a"))
+        eventually(lambda: made.ask("a").json()["name"] == "second")
+        filler.unlink()
+        kept = small_disk / "state" / "default" / "service_default_a.json"
+        eventually(lambda: json.loads(kept.read_text())["generation"] == 2)
+
+
+def test_a_clock_that_jumps_takes_no_replica_away_and_makes_none(tmp_path: Path) -> None:
+    """The platform's own clock, since the machine's is not ours to set."""
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    (manifests / "a.yaml").write_text(custom("a", tmp_path / "a"))
+    jumps = tmp_path / "sitecustomize.py"
+    jumps.write_text(JUMPING_CLOCK.format(offset=str(tmp_path / "offset")))
+    with platform(manifests, environ={"PYTHONPATH": str(tmp_path)}) as made:
+        made.wait_ready("a")
+        (before,) = made.replicas("a")
+        for offset in (86_400, -86_400, 0):
+            (tmp_path / "offset").write_text(str(offset))
+            with asked(made, "a") as outcomes:
+                eventually(lambda: outcomes["200"] > 50)  # asked now
+            assert set(outcomes) == {"200"}
+        assert [each["pid"] for each in made.replicas("a")] == [before["pid"]]
+        assert made.is_ready("a")

@@ -73,7 +73,7 @@ class Foundry:
             speaks_rest=rest,
             speaks_grpc=grpc,
             was_ready=known or start == 0,
-            answered=known,
+            answered=known and least == 0,  # one that is to run has to answer again
         )
         return made
 
@@ -123,8 +123,8 @@ class Foundry:
             model=component.model,
             predictor=f"127.0.0.1:{service.internal_port}" if asks else None,
             predictor_name=f"{resolved.predictor.name}.{namespace}" if asks else None,
-            folder=self._folder.state / "replicas" / namespace / name,
-            logs=self._folder.state / "logs" / namespace / f"{name}.log",
+            folder=self._folder.replica(namespace, name),
+            logs=self._folder.log(namespace, name),
         )
 
 

@@ -10,6 +10,8 @@ __all__ = ["exit_code", "last_words"]
 
 _SHOWN: Final = 5
 _LONGEST: Final = 400
+_RECENT: Final = 10
+"""Lines in which an error is taken for what ended the process; one before them was survived."""
 
 
 def exit_code(status: int) -> int:
@@ -22,7 +24,7 @@ def last_words(lines: Sequence[str]) -> str:
 
     ``fairlead serve`` and others write a JSON object a line, with ``level``, ``message`` and perhaps ``remedy``.
     """
-    for line in reversed(lines):
+    for line in reversed(lines[-_RECENT:]):
         found = _logged(line)
         if found and str(found.get("level", "")).lower() in ("error", "critical", "fatal"):
             return " ".join(str(found[key]) for key in ("message", "remedy") if found.get(key))

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead import errors
-from fairlead.local.replicas import commands, containers, fetching, listening, unsupported
+from fairlead.local.replicas import commands, containers, fetching, listening, probes, unsupported
 from fairlead.local.replicas.commands import SERVE, Launch
+from fairlead.local.replicas.orders import Ports
 from fairlead.resolve.observation import ReplicaStage
 from fairlead.resolve.service import MODEL_PATH
 
 if TYPE_CHECKING:
     from fairlead.local.replicas.environments import Need
     from fairlead.local.replicas.logs import RotatedLog
-    from fairlead.local.replicas.orders import Order, Ports
+    from fairlead.local.replicas.orders import Order
     from fairlead.local.replicas.tools import Tools
 
 __all__ = ["Preparation"]
@@ -53,7 +54,9 @@ class Preparation:
         """
         fetching.check(self._order.sources)
         self.notes = unsupported.of_pod(self._order)
-        listening.listening(self._order)
+        commands.container_environ(self._order)
+        declared = listening.listening(self._order)
+        probes.asked(self._order, declared, Ports(http=declared.http, grpc=declared.grpc))
 
     async def run(self, see: Callable[..., Any]) -> None:
         """Fetch, and make what is to be there.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import dataclasses
 import re
-import signal
 import ssl
 from typing import TYPE_CHECKING, Final
 
 from fairlead.local.replicas import healthcheck
 from fairlead.local.replicas.probes import Exec, Grpc, HttpGet, Serves, TcpSocket
+from fairlead.local.replicas.process import Process, how_it_ended
 
 if TYPE_CHECKING:
     from fairlead.local.replicas.commands import Launch
@@ -21,7 +21,7 @@ __all__ = ["ask"]
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
 _LONGEST_HEAD: Final = 65536
-_ELSEWHERE: Final = frozenset({404, 405})
+_ELSEWHERE: Final = frozenset({404, 405, 501})
 """Statuses of a server that has no such page."""
 
 
@@ -90,23 +90,13 @@ async def _get(action: HttpGet) -> int | None:
 
 
 async def _run(action: Exec, launch: Launch) -> str | None:
-    process = await asyncio.create_subprocess_exec(
-        *action.command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=dict(launch.env),
-        cwd=launch.cwd,
-        start_new_session=True,
-    )
+    process = Process(dataclasses.replace(launch, argv=action.command), lambda _output: None)
     try:
-        status = await process.wait()
+        await asyncio.wait((process.ended,))
     finally:
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-        if process.returncode is None:
-            await process.wait()
-    return None if status == 0 else f"{_what(action)} ended with status {status}."
+        await process.stop(0)
+    status = process.ended.result()
+    return None if status == 0 else f"{_what(action)} {how_it_ended(status)}."
 
 
 class _Connection:

@@ -34,6 +34,9 @@ _TELL_AFTER: Final = 5.0
 
 _GRACE: Final = 30.0
 
+_OF_PROCESS: Final = frozenset({"CrashLoopBackOff", "LivenessProbeFailed", "ProgressDeadlineExceeded"})
+"""Reasons that are still told while another process starts, which may come to the same end."""
+
 
 class Replica:
     """One replica; all of it is called in the thread of the event loop.
@@ -80,8 +83,9 @@ class Replica:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of its pod has no effect here, one sentence each; known once it was started."""
-        return self._preparation.notes
+        """What of its pod has no effect here, and what of its output is lost, one sentence each."""
+        lost = (f"{self.lost_output} bytes of its output are lost.",) if self.lost_output else ()
+        return (*self._preparation.notes, *lost)
 
     @property
     def ready(self) -> bool:
@@ -215,7 +219,8 @@ class Replica:
         again = self.started_at is not None
         self._process = running
         self.started_at = self._tools.clock()
-        self._see(stage=ReplicaStage.STARTING, restarts=self._observation.restarts + again)
+        over = {} if self._observation.reason in _OF_PROCESS else {"reason": "", "message": "", "fetch_failed": False}
+        self._see(stage=ReplicaStage.STARTING, restarts=self._observation.restarts + again, **over)
         self._remember(lambda: self._tools.record(running.pid, f"replica {self.order.name}"))
         try:
             yield running

@@ -46,12 +46,18 @@ _OF_POD: Final[Mapping[str, str]] = {
 
 _CONTAINER_AS_IS: Final = frozenset(
     {"name", "image", "imagePullPolicy", "command", "args", "workingDir", "ports", "env", "envFrom", "volumeMounts"}
-    | {"livenessProbe", "readinessProbe", "startupProbe", "terminationMessagePath", "terminationMessagePolicy"}
+    | {
+        "resources",
+        "livenessProbe",
+        "readinessProbe",
+        "startupProbe",
+        "terminationMessagePath",
+        "terminationMessagePolicy",
+    }
     | {"stdin", "stdinOnce", "tty", "lifecycle", "volumeDevices"}
 )
 
 _OF_CONTAINER: Final[Mapping[str, str]] = {
-    "resources": "nothing limits a process, and every device of the machine is visible",
     "securityContext": "processes run as the user who runs the platform",
     "resizePolicy": "nothing limits a process",
     "restartPolicy": "a replica that ends is started again",
@@ -170,6 +176,8 @@ def _notes_of_container(order: Order, container: Mapping[str, Any]) -> Iterator[
     for field, value in container.items():
         if field not in _CONTAINER_AS_IS and value:
             yield f"{field} has no effect here: {_OF_CONTAINER.get(field, 'the field is not known')}."
+    if (container.get("resources") or {}).get("limits"):
+        yield "resources.limits has no effect here: nothing limits a process, and it sees every device of the machine."
     if container.get("command") and container.get("image") and not listening.is_fairlead(order):
         yield f"The image {container['image']} is not used here: its command runs as a process of this machine."
     if (container.get("lifecycle") or {}).get("preStop"):

@@ -116,6 +116,7 @@ def test_a_command_is_to_end_with_0(command: tuple[str, ...], good: bool) -> Non
 def test_a_command_that_does_not_end_is_ended(tmp_path: Path) -> None:
     why = ask(Exec(command=("sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 1000")), timeout=0.5)
     assert why is not None
+    assert "within 0.5 s" in why
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 

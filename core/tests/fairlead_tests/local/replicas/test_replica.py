@@ -100,6 +100,8 @@ def test_what_cannot_be_honoured_is_never_started(tmp_path: Path) -> None:
             (order(tmp_path, command=["x"], pod={"initContainers": [{"name": "i"}]}), "UnsupportedField"),
             (serving(tmp_path, "pvc://claim/model"), "UnsupportedStorageUri"),
             (order(tmp_path, command=["x"], ports=[{"name": "http"}]), "InvalidPod"),
+            (order(tmp_path, command=["x"], env=[{"name": "A", "valueFrom": {"secretKeyRef": {}}}]), "UnsupportedEnv"),
+            (order(tmp_path, command=["x"], livenessProbe={"tcpSocket": {"port": "web"}}), "UnsupportedField"),
         ):
             async with running(wanted) as (replica, changes):
                 await failed(replica, changes)
@@ -261,6 +263,7 @@ def test_a_full_disk_does_not_end_a_replica(tmp_path: Path) -> None:
         async with running(wanted) as (replica, changes):
             await changes.until(lambda: replica.ready)
             assert replica.lost_output > 5_000_000
+            assert replica.notes == (f"{replica.lost_output} bytes of its output are lost.",)
 
     asyncio.run(scenario())
 

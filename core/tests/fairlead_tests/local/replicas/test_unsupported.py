@@ -32,7 +32,13 @@ def test_what_is_harmless_on_one_machine_is_noted(tmp_path: Path, field: dict[st
     assert [note.split()[0] for note in notes] == list(field)
 
 
-@pytest.mark.parametrize("field", ["resources", "securityContext", "resizePolicy"])
+def test_limits_hold_for_no_process_and_requests_are_the_platforms(tmp_path: Path) -> None:
+    assert unsupported.of_pod(order(tmp_path, **RUNS, resources={"requests": {"cpu": "1"}})) == ()
+    (note,) = unsupported.of_pod(order(tmp_path, **RUNS, resources={"limits": {"cpu": "1"}}))
+    assert note.startswith("resources.limits has no effect here: ")
+
+
+@pytest.mark.parametrize("field", ["securityContext", "resizePolicy"])
 def test_what_is_harmless_in_a_container_is_noted(tmp_path: Path, field: str) -> None:
     (note,) = unsupported.of_pod(order(tmp_path, **RUNS, **{field: {"x": "y"}}))
     assert note.startswith(f"{field} has no effect here: ")

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from fairlead import errors
+from fairlead import Artifact, errors
 from fairlead_runtime_sklearn import versions
 from fairlead_runtime_sklearn_tests import estimators
 from fairlead_runtime_sklearn_tests.estimators import ARTIFACTS, load
@@ -124,3 +124,16 @@ def test_a_part_that_was_never_fitted_is_no_fault_of_the_client(tmp_path: Path) 
     model = load(estimators.saved(tmp_path, pipeline))
     with pytest.raises(NotFittedError):
         estimators.predict(model, estimators.IRIS[:1])
+
+
+def test_the_version_of_an_artefact_is_told_without_loading_it(tmp_path: Path) -> None:
+    def told(path: Path) -> dict[str, str]:
+        return dict(versions.saved_with(Artifact(path=path, uri="x")))
+
+    path = ARTIFACTS / FAILING[0]
+    assert told(path) == {"scikit-learn": "1.5.2"}
+    assert told(tmp_path) == {}
+    (tmp_path / "a.joblib").write_bytes(path.read_bytes())
+    assert told(tmp_path) == {"scikit-learn": "1.5.2"}
+    (tmp_path / "b.joblib").write_bytes(path.read_bytes())
+    assert told(tmp_path) == {}
