@@ -7,7 +7,7 @@ of scikit-learn.
   the same of ``fairlead serve``.
 - ``zero``: from a request for a service without replicas to its answer, in turns with the start of ``fairlead serve``
   to its first answer. Each round has a service of its own, which was never asked before.
-- ``many``: services at zero replicas: the time until all are Ready, the memory and the CPU time of all processes of the
+- ``many``: services at zero replicas: the time until all have their routes, the memory and the CPU time of all processes of the
   platform while nothing is asked, and the time from a written file to what comes of it.
 
 Both ways of a ratio are measured in one run, since the figures themselves depend on the machine and on what else it
@@ -75,9 +75,9 @@ class Place:
         view = self.said("view", namespace="default", name=name) or {}
         return dict(view.get("manifest", {}).get("status", {}))
 
-    def ready(self) -> int:
-        """How many services are Ready."""
-        return sum(is_ready(view["manifest"].get("status", {})) for view in self.said("views"))
+    def routed(self) -> int:
+        """How many services have their routes."""
+        return sum(has_routes(view["manifest"].get("status", {})) for view in self.said("views"))
 
 
 def service(name: str, model: Path, annotations: Mapping[str, str] | None = None, **predictor: Any) -> dict[str, Any]:
@@ -91,9 +91,9 @@ def service(name: str, model: Path, annotations: Mapping[str, str] | None = None
     }
 
 
-def is_ready(status: Mapping[str, Any]) -> bool:
-    """Whether a service is Ready."""
-    found = [each["status"] for each in status.get("conditions", []) if each["type"] == "Ready"]
+def has_routes(status: Mapping[str, Any]) -> bool:
+    """Whether requests for a service are taken; it is Ready once it has answered one."""
+    found = [each["status"] for each in status.get("conditions", []) if each["type"] == "RoutesReady"]
     return found == ["True"]
 
 
@@ -247,7 +247,7 @@ def zero(folder: Path, model: Path, arguments: argparse.Namespace) -> None:
         for name in names:
             where.declare(service(name, model, _AT_ZERO, minReplicas=0))
         with up(where):
-            until(lambda: listens(where) and where.ready() == len(names), "Services at zero are Ready")
+            until(lambda: listens(where) and where.routed() == len(names), "Services at zero have their routes")
             for name in names:
                 bare.append(served(model))
                 began = time.perf_counter()
@@ -267,9 +267,9 @@ def many(folder: Path, model: Path, arguments: argparse.Namespace) -> None:
         began = time.perf_counter()
         with up(where) as pid:
             until(lambda: listens(where), "The platform answers")
-            until(lambda: where.ready() == count, "Services at zero are Ready")
+            until(lambda: where.routed() == count, "Services at zero have their routes")
             say(f"{count} services at zero replicas")
-            say(f"  all Ready {time.perf_counter() - began:.2f} s after the start")
+            say(f"  all routed {time.perf_counter() - began:.2f} s after the start")
             idle(pid, arguments.seconds)
             changes(where, model, arguments.rounds)
 
@@ -305,9 +305,9 @@ def changes(where: Place, model: Path, rounds: int) -> None:
 
 
 def rolled_out(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    """Whether another revision has the traffic, and the service is Ready."""
+    """Whether another revision has the traffic, and the service takes requests."""
     told = [each.get("components", {}).get("predictor", {}).get("latestRolledoutRevision") for each in (now, before)]
-    return told[0] != told[1] and is_ready(now)
+    return told[0] != told[1] and has_routes(now)
 
 
 def listens(where: Place) -> bool:

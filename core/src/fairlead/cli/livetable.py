@@ -26,15 +26,14 @@ def table(views: Sequence[View]) -> Table:
     from rich.text import Text
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("SERVICE", "READY", "REPLICAS", "TRAFFIC"):
+    for title in ("SERVICE", "READY", "REPLICAS", "TRAFFIC", "URL"):
         made.add_column(title, no_wrap=True)
-    made.add_column("URL", no_wrap=True, overflow="ellipsis")
-    made.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    made.add_column("", overflow="ellipsis")  # gives way to the others, whose words are to be copied
     for view in views:
         ready = viewing.readiness(view)
         word, style = _STYLES.get(ready.status, (ready.status, "yellow"))
         cells = [viewing.name_of(view), replicas(view), traffic(view), ready.url, going_on(view)]
-        name, *others = (Text(each) for each in cells)
+        name, *others = (Text(each, no_wrap=True) for each in cells)
         made.add_row(name, Text(word, style=style), *others)
     return made
 

@@ -26,6 +26,7 @@ SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("fairlead.cli.serve", "serve models over the V1 and V2 protocols"),
     "up": ("fairlead.cli.up", "run InferenceServices on this machine, without a cluster"),
     "status": ("fairlead.cli.status", "show the InferenceServices of a platform that runs"),
+    "wait": ("fairlead.cli.wait", "wait until InferenceServices are Ready, or as they should be"),
     "describe": ("fairlead.cli.describe", "show conditions, replicas, scaling and events of an InferenceService"),
     "logs": ("fairlead.cli.showlogs", "print what the replicas of an InferenceService have written"),
     "delete": ("fairlead.cli.delete", "delete InferenceServices of a platform that runs"),

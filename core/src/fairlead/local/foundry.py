@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 from fairlead.local.deployment import Deployment
+from fairlead.local.replicas import unsupported
 from fairlead.local.replicas.listening import listening
 from fairlead.local.replicas.orders import Order
 from fairlead.local.replicas.replica import Replica, Tools
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fairlead.local.folder import Folder
     from fairlead.local.service import Service
     from fairlead.plugins import Plugins
-    from fairlead.resolve.service import ResolvedComponent
+    from fairlead.resolve.service import ResolvedComponent, ResolvedService
 
 __all__ = ["Foundry", "free_port"]
 
@@ -40,18 +41,29 @@ class Foundry:
         plugins: the plugins that there are.
         clock: seconds of Unix time.
         on_change: called when a replica changes.
+        follow: told of each deployment that is made.
     """
 
     def __init__(
-        self, folder: Folder, plugins: Plugins, clock: Callable[[], float], on_change: Callable[[], None]
+        self,
+        folder: Folder,
+        plugins: Plugins,
+        clock: Callable[[], float],
+        *,
+        on_change: Callable[[], None],
+        follow: Callable[[Deployment], None],
     ) -> None:
-        self._folder, self._clock, self._on_change = folder, clock, on_change
+        self._folder, self._clock, self._on_change, self._follow = folder, clock, on_change, follow
         self._tools = Tools.of(plugins, folder=folder, clock=clock)
         self._most = _AT_ONCE * max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._waiting: dict[Replica, Deployment] = {}
         self._started: set[Replica] = set()
 
-    def deployment(self, service: Service, revision: str, component: ResolvedComponent, *, known: bool) -> Deployment:
+    def judge(self, service: Service, resolved: ResolvedService, component: ResolvedComponent) -> tuple[str, ...]:
+        """What of a component has no effect here; as `fairlead.local.service.Deployer`."""
+        return unsupported.of_component(component, self._order(service, component.name, component, resolved))
+
+    def deploy(self, service: Service, revision: str, component: ResolvedComponent, *, known: bool) -> Deployment:
         """The deployment of a revision, without replicas yet; as `fairlead.local.service.Deployer`."""
         least = component.scaling.spec.min_replicas
         initial = _initial_scale(component)
@@ -75,6 +87,7 @@ class Foundry:
             was_ready=known or start == 0,
             answered=known and least == 0,  # one that is to run has to answer again
         )
+        self._follow(made)
         return made
 
     def _speaks(self, order: Order) -> tuple[bool, bool]:
@@ -106,11 +119,13 @@ class Foundry:
             return ""
         return f"Revision {deployment.name} does not start ({last.reason}): {last.message}"
 
-    def _order(self, service: Service, revision: str, component: ResolvedComponent) -> Order:
+    def _order(
+        self, service: Service, revision: str, component: ResolvedComponent, resolved: ResolvedService | None = None
+    ) -> Order:
         name = f"{revision}-{''.join(secrets.choice(_ALPHABET) for _ in range(5))}"
         namespace, label = service.key
         asks = component.kind is not ComponentKind.PREDICTOR and service.internal_port is not None
-        resolved = service.resolved
+        resolved = resolved or service.resolved
         assert resolved is not None
         return Order(
             name=name,

@@ -87,8 +87,8 @@ class Platform:
         self._loops: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._keeper = Keeper(folder)
-        self._foundry = Foundry(folder, plugins, clock, self.touch)
         self._scaling = Scaling(plugins, clock)
+        self._foundry = Foundry(folder, plugins, clock, on_change=self.touch, follow=self._scaling.follow)
         self._activator = Activator(folder.runtime, on_wake=self._wake, on_exit=self._activator_ended)
         self._gateway = Gateway(
             folder.runtime,
@@ -173,7 +173,7 @@ class Platform:
             self._delete(key, now)
         for key, manifest in declared.items():
             if (service := self._services.get(key)) is None:
-                service = self._services[key] = Service(key, self._deploy, self._keeper.load(key))
+                service = self._services[key] = Service(key, self._foundry, self._keeper.load(key))
             service.declare(manifest, catalogue, CONFIG, now)
             self._open_internal_port(service)
         self.touch()
@@ -198,11 +198,6 @@ class Platform:
         resolved = service.resolved
         if resolved is not None and len(resolved.components) > 1 and service.internal_port is None:
             service.internal_port = free_port()
-
-    def _deploy(self, service: Service, revision: str, component: Any, *, known: bool) -> Deployment:
-        deployment = self._foundry.deployment(service, revision, component, known=known)
-        self._scaling.follow(deployment)
-        return deployment
 
     # -- one pass ---------------------------------------------------------------------------------------
 

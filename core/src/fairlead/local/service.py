@@ -29,10 +29,17 @@ Key: TypeAlias = tuple[str, str]
 
 
 class Deployer(Protocol):
-    """Makes the deployment of a revision."""
+    """Makes deployments."""
 
-    def __call__(self, service: Service, revision: str, component: ResolvedComponent, *, known: bool) -> Deployment:
-        """Make it.
+    def judge(self, service: Service, resolved: ResolvedService, component: ResolvedComponent) -> tuple[str, ...]:
+        """What of a component has no effect here: one sentence each.
+
+        Raises:
+            Unresolvable: it asks for something that nothing here can give it.
+        """
+
+    def deploy(self, service: Service, revision: str, component: ResolvedComponent, *, known: bool) -> Deployment:
+        """Make the deployment of a revision.
 
         Args:
             service: whose it is.
@@ -102,7 +109,8 @@ class Service:
         self.generation += changed
         self.deleted = False
         try:
-            self.resolved = resolve(declared, catalogue, config)
+            resolved = resolve(declared, catalogue, config)
+            notes = [note for each in self._components(resolved) for note in self._deployer.judge(self, resolved, each)]
         except errors.Unresolvable as error:
             mode = (declared.metadata.annotations or {}).get("serving.kserve.io/deploymentMode", config.default_mode)
             namespace, name = self.key
@@ -111,10 +119,13 @@ class Service:
                 self.events.warning(now, error.condition, str(error))
             self.unresolved = told
             return
-        self.unresolved = None
-        for warning in self.resolved.warnings:
-            self.events.warning(now, "Declared", warning)
-        self._declare_tracks(self.resolved, catalogue, config, now)
+        self.resolved, self.unresolved = resolved, None
+        if changed:
+            for warning in resolved.warnings:
+                self.events.warning(now, "Declared", warning)
+            for note in dict.fromkeys(notes):
+                self.events.normal(now, "NoEffectHere", note)
+        self._declare_tracks(resolved, catalogue, config, now)
 
     def delete(self) -> None:
         """Let go of everything."""
@@ -152,7 +163,7 @@ class Service:
         had_traffic = {share.revision for share in kept.shares}
 
         def deploy(revision: str, what: ResolvedComponent) -> Deployment:
-            return self._deployer(self, revision, what, known=revision in had_traffic)
+            return self._deployer.deploy(self, revision, what, known=revision in had_traffic)
 
         track = Track(component, kept, manifests, deploy)
         track.missing = sorted(had_traffic)

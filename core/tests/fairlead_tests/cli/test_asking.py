@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -151,6 +151,102 @@ def test_a_name_in_several_namespaces_has_to_be_told_apart(fairlead: Command, wi
     ran = with_a_platform(lambda _: fairlead("describe", "iris"))
     assert ran.status == 2
     assert ran.errors == "error: iris is in several namespaces: default, team.\nSay which is meant with --namespace.\n"
+
+
+# -- wait ------------------------------------------------------------------------------------------------
+
+OF_WINE = "jsonpath={.metadata.name}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["wine"], "default/wine: Ready at http://wine-default.localhost:8080\n"),
+        (["wine", "--for", "condition=ready=true", "--timeout", "0"], "default/wine: Ready at "),
+        (["wine", "--for", f"{OF_WINE}=wine"], "default/wine: Ready at "),
+        (["wine", "--for", "jsonpath='{.status.conditions[0].type}'='Ready'"], "default/wine: Ready at "),
+        (["wine", "--for", "jsonpath={.status.url}", "--timeout", "1h1m1s"], "default/wine: Ready at "),
+        (["cider", "--for", "delete"], "cider is gone\n"),
+    ],
+)
+def test_waiting_ends_at_once_for_what_is_so(
+    fairlead: Command, with_a_platform: Asked, arguments: list[str], told: str
+) -> None:
+    ran = with_a_platform(lambda _: fairlead("wait", *arguments))
+    assert (ran.status, ran.errors) == (0, "")
+    assert ran.output.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("goal", "why"),
+    [
+        ("condition=Ready", "condition=Ready was not met within 0.05. It is False: CrashLoopBackOff: It ended."),
+        ("condition=Stopped", "It is not met: there is no condition Stopped, only Ready."),
+        (f"{OF_WINE}=cider", "It is wine."),
+        ("jsonpath={.status.components.predictor}", "There is no .status.components.predictor yet."),
+        ("delete", "It is still there."),
+    ],
+)
+def test_when_the_time_is_over_waiting_says_what_is_lacking(
+    fairlead: Command, with_a_platform: Asked, goal: str, why: str
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.conditions["wine"] = ("False", "CrashLoopBackOff", "It ended.")
+        return fairlead("wait", "wine", "--timeout", "0.05", "--for", goal)
+
+    ran = with_a_platform(ask)
+    assert (ran.status, ran.output) == (1, "")
+    assert why in ran.errors
+    assert ran.errors.endswith("See more with: fairlead describe wine\n")
+
+
+def test_waiting_goes_on_until_the_service_is_ready(fairlead: Command, with_a_platform: Asked) -> None:
+    asked: list[int] = []
+
+    def ask(stage: Stage) -> Ran:
+        stage.platform.conditions["wine"] = ("Unknown", "Starting", "")
+        views = stage.platform.views
+
+        def becoming_ready() -> list[dict[str, Any]]:
+            asked.append(len(asked))
+            if len(asked) > 2:
+                stage.platform.conditions.clear()
+            return views()
+
+        stage.platform.views = becoming_ready  # type: ignore[method-assign]  # one that takes its time
+        return fairlead("wait", "wine")
+
+    ran = with_a_platform(ask)
+    assert ran.output == "default/wine: Ready at http://wine-default.localhost:8080\n"
+    assert len(asked) > 2
+
+
+def test_waiting_for_a_name_that_nothing_has_is_an_error_at_once(fairlead: Command, with_a_platform: Asked) -> None:
+    ran = with_a_platform(lambda _: fairlead("wait", "wien"))
+    assert (ran.status, ran.errors) == (2, "error: There is no service wien.\nDid you mean wine?\n")
+
+
+def test_waiting_without_a_platform_waits_for_one(fairlead: Command, folder: Folder) -> None:
+    ran = fairlead("wait", "wine", "--timeout", "0.05")
+    assert ran.status == 1
+    assert ran.errors == (
+        "error: wine: condition=Ready was not met within 0.05. No platform named default runs.\n"
+        "Start one with: fairlead up FILE\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--for", "ready"], "--for: 'ready' is no goal."),
+        (["--for", "jsonpath={.status[x]}"], "--for: 'jsonpath={.status[x]}' is no goal."),
+        (["--timeout", "soon"], "--timeout: 'soon' is no length of time."),
+    ],
+)
+def test_what_cannot_be_waited_for_is_a_usage_error(fairlead: Command, arguments: list[str], said: str) -> None:
+    ran = fairlead("wait", "wine", *arguments)
+    assert ran.status == 2
+    assert said in ran.errors
 
 
 # -- delete ----------------------------------------------------------------------------------------------

@@ -184,6 +184,17 @@ def test_the_screen_has_services_examples_and_events(screen: Screen) -> None:
     assert "default/iris: Pulled: [bold]It is[/bold] there. (3 times)" in text
 
 
+def test_a_long_reason_leaves_the_url_whole() -> None:
+    console = rich.console.Console(file=io.StringIO(), width=90)
+    failed = view("wine", status="False", reason="Crash", message="It ends. " * 20)
+    console.print(livetable.table([view("iris"), failed]))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 3
+    assert "http://iris-default.localhost:8080 " in lines[1]
+    assert "Crash: It ends" in lines[2]
+
+
 def test_more_services_than_there_is_room_for_show_first_those_that_are_not_ready(screen: Screen) -> None:
     services = [view(f"model-{number:02}") for number in range(40)]
     services[39] = view("model-39", status="False", reason="Crash", message="It ends.")

@@ -147,6 +147,28 @@ def test_a_component_says_so_where_it_does_not_speak_what_it_is_asked_in(
     assert call(gateway, "g.test") == "grpc"
 
 
+def test_a_call_that_falls_to_a_revision_without_grpc_is_told_so(
+    gateway: Running, serve: Serve, serve_grpc: ServeGrpc
+) -> None:
+    gateway.apply(
+        Topology(
+            routes=(route({"n/a-1": 50, "n/a-2": 50}),),
+            backends=(backend("n/a-1", serve("a"), calls=(serve_grpc("g"),)), backend("n/a-2", serve("b"))),
+        )
+    )
+    seen: set[tuple[grpc.StatusCode | None, str]] = set()
+    for _ in range(60):
+        try:
+            seen.add((None, call(gateway, "a.test")))
+        except grpc.RpcError as error:
+            seen.add((error.code(), str(error.details())))
+    refused = (
+        grpc.StatusCode.UNIMPLEMENTED,
+        "The revision that this request fell to does not answer this protocol.",
+    )
+    assert seen == {(None, "g"), refused}
+
+
 def test_a_split_gives_each_revision_its_share(gateway: Running, serve: Serve) -> None:
     gateway.apply(
         Topology(

@@ -1,0 +1,163 @@
+"""``fairlead wait``: until services are as they should be; for scripts."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from fairlead import errors
+from fairlead.cli import asking, viewing
+
+if TYPE_CHECKING:
+    import argparse
+
+    from fairlead.cli.viewing import View
+    from fairlead.local.folder import Folder
+
+__all__ = ["add_arguments", "run"]
+
+Goal: TypeAlias = Callable[["View"], str]
+"""What a service still lacks, in words; empty when it lacks nothing."""
+
+_PAUSE: Final = 0.1
+_DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_JSONPATH: Final = re.compile(r"jsonpath='?\{((?:\.\w+|\[\d+\])+)\}'?(?:=(.*))?", re.DOTALL)
+_STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
+_FORMS: Final = "condition=NAME, condition=NAME=STATUS, jsonpath={.status...}=VALUE or delete"
+
+_EPILOG: Final = """\
+GOAL is one of these, as for kubectl wait:
+  condition=Ready                 the condition is True; condition=Ready=False for another status
+  jsonpath={.status.PATH}=VALUE   a field of the InferenceService has a value; without =VALUE, any
+  delete                          the service is gone
+A platform that is not there yet is waited for as well. The status is 1 when the time is over.
+
+examples:
+  fairlead wait iris
+  fairlead wait iris --for jsonpath='{.status.components.predictor.traffic[0].percent}'=20 --timeout 2m
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.epilog = _EPILOG
+    parser.add_argument("names", nargs="+", metavar="NAME", help="services to wait for")
+    parser.add_argument(
+        "--for", dest="goal", metavar="GOAL", default="condition=Ready", help="for what (default: condition=Ready)"
+    )
+    parser.add_argument(
+        "--timeout", default="60s", metavar="TIME", help="how long to wait at most, such as 90s or 2m (default: 60s)"
+    )
+    asking.add_namespace(parser, "the namespace of the services")
+    asking.add_platform(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Wait for one service after the other, all within one time, and say how each is.
+
+    Raises:
+        PlatformError: the time is over.
+        ConfigurationError: the arguments are wrong, or the platform has services, and none of that name.
+    """
+    goal, timeout = _goal(args.goal), _duration(args.timeout)
+    folder, end = asking.folder_of(args), time.monotonic() + timeout
+    for name in dict.fromkeys(args.names):
+        view = _wait(folder, name, args, goal, end)
+        print(f"{name} is gone" if view is None else f"{viewing.name_of(view)}: {viewing.readiness(view)}", flush=True)
+    return 0
+
+
+def _wait(folder: Folder, name: str, args: argparse.Namespace, goal: Goal, end: float) -> View | None:
+    while True:
+        remedy: str | None = f"See more with: fairlead describe {name}"
+        try:
+            view, why = _look(folder, name, args.namespace, goal, gone=args.goal == "delete")
+        except errors.PlatformError as error:  # it may be about to start
+            why, remedy = error.reason, error.remedy
+        else:
+            if not why:
+                return view
+        if time.monotonic() >= end:
+            raise errors.PlatformError(f"{name}: {args.goal} was not met within {args.timeout}. {why}", remedy=remedy)
+        time.sleep(_PAUSE)
+
+
+def _look(folder: Folder, name: str, namespace: str | None, goal: Goal, *, gone: bool) -> tuple[View | None, str]:
+    """A service as it is, and what it lacks; None for one that is gone as it is to be."""
+    try:
+        views = asking.views_of(folder)
+    except errors.PlatformNotRunning:
+        if gone:
+            return None, ""
+        raise
+    if gone and not any(asking.is_meant(view, name, namespace) for view in views):
+        return None, ""
+    if not views:
+        raise errors.PlatformError("No service is declared.", remedy="See: fairlead status")
+    view = asking.find(views, name, namespace)
+    return view, goal(view)
+
+
+# -- goals ------------------------------------------------------------------------------------------------
+
+
+def _goal(text: str) -> Goal:
+    """What `--for` says.
+
+    Raises:
+        ConfigurationError: it is none of the forms.
+    """
+    kind, _, rest = text.partition("=")
+    if text == "delete":
+        return lambda _: "It is still there."
+    if kind == "condition" and rest:
+        name, _, status = rest.partition("=")
+        return lambda view: _lacks_condition(view, name, status or "True")
+    if found := _JSONPATH.fullmatch(text):
+        path, value = found[1], found[2]
+        return lambda view: _lacks_value(view, path, value)
+    raise errors.ConfigurationError(f"--for: {text!r} is no goal.", remedy=f"Write {_FORMS}.")
+
+
+def _lacks_condition(view: View, name: str, status: str) -> str:
+    conditions: Sequence[Mapping[str, str]] = (view["manifest"].get("status") or {}).get("conditions") or ()
+    for each in conditions:
+        if each["type"].lower() == name.lower():
+            if each["status"].lower() == status.lower():
+                return ""
+            why = ": ".join(each[key] for key in ("reason", "message") if each.get(key))
+            return f"It is {each['status']}{f': {why}' if why else '.'}"
+    known = ", ".join(each["type"] for each in conditions)
+    return f"It is not met: there is no condition {name}{f', only {known}' if known else ' yet'}."
+
+
+def _lacks_value(view: View, path: str, value: str | None) -> str:
+    found: Any = view["manifest"]
+    for step in _steps(path):
+        try:
+            found = found[step]
+        except (KeyError, IndexError, TypeError):
+            return f"There is no {path} yet."
+    shown = found if isinstance(found, str) else json.dumps(found)
+    return "" if value is None or shown == value.strip("'\"") else f"It is {shown}."
+
+
+def _steps(path: str) -> Iterator[str | int]:
+    for match in _STEP.finditer(path):
+        yield match[1] if match[1] is not None else int(match[2])
+
+
+def _duration(text: str) -> float:
+    """Seconds of a length of time such as ``90s``, ``1m30s`` or ``90``.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None or not text:
+        raise errors.ConfigurationError(f"--timeout: {text!r} is no length of time.", remedy="Write 90s or 2m.")
+    hours, minutes, seconds = (float(each or 0) for each in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
