@@ -23,6 +23,8 @@ Goal: TypeAlias = Callable[["View"], str]
 """What a service still lacks, in words; empty when it lacks nothing."""
 
 _PAUSE: Final = 0.1
+_START: Final = 10.0
+"""Seconds that a platform may take to be there."""
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
 _JSONPATH: Final = re.compile(r"jsonpath='?\{((?:\.\w+|\[\d+\])+)\}'?(?:=(.*))?", re.DOTALL)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -33,7 +35,7 @@ GOAL is one of these, as for kubectl wait:
   condition=Ready                 the condition is True; condition=Ready=False for another status
   jsonpath={.status.PATH}=VALUE   a field of the InferenceService has a value; without =VALUE, any
   delete                          the service is gone
-A platform that is not there yet is waited for as well. The status is 1 when the time is over.
+A platform that is not there yet is waited for as well, for ten seconds. The status is 1 when the time is over.
 
 examples:
   fairlead wait iris
@@ -71,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _wait(folder: Folder, name: str, args: argparse.Namespace, goal: Goal, end: float) -> View | None:
+    start = min(end, time.monotonic() + _START)
     while True:
-        remedy: str | None = f"See more with: fairlead describe {name}"
+        view, remedy = None, None
         try:
             view, why = _look(folder, name, args.namespace, goal, gone=args.goal == "delete")
         except errors.PlatformError as error:  # it may be about to start
@@ -80,8 +83,10 @@ def _wait(folder: Folder, name: str, args: argparse.Namespace, goal: Goal, end: 
         else:
             if not why:
                 return view
-        if time.monotonic() >= end:
-            raise errors.PlatformError(f"{name}: {args.goal} was not met within {args.timeout}. {why}", remedy=remedy)
+            remedy = f"See more with: fairlead describe {name}"
+        if time.monotonic() >= (end if view is not None else start):
+            what = "there is none to wait for" if view is None else f"{args.goal} was not met within {args.timeout}"
+            raise errors.PlatformError(f"{name}: {what}. {why}", remedy=remedy)
         time.sleep(_PAUSE)
 
 

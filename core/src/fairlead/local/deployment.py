@@ -42,6 +42,7 @@ class Deployment:
         activator_since: since when they all do; None while they do not.
         limited: why it has fewer replicas than the strategy asks for; empty where it has as many.
         reason: why it has as many as it has, in a sentence.
+        silent: why it does not answer although its replicas are ready; empty where it does.
         error: why the strategy cannot decide; empty where it can.
         reachable: whether requests of clients are routed to it, or copies of them.
         retired: whether it is to end.
@@ -61,6 +62,7 @@ class Deployment:
     activator_since: float | None = None
     limited: str = ""
     reason: str = ""
+    silent: str = ""
     error: str = ""
     reachable: bool = True
     retired: bool = False
@@ -173,8 +175,9 @@ class Deployment:
             replicas=tuple(each.observation for each in sorted(self.replicas, key=_age)),
             ready=self.may_serve,
             answered=self.answered,
-            message=self.error,
-            reason="AutoscalerFailed" if self.error else "",
+            message=self.silent,
+            reason="NotAnswering" if self.silent else "",
+            silent=bool(self.silent),
         )
 
 

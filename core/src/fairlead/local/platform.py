@@ -235,7 +235,8 @@ class Platform:
         owners = {each.backend: service for service in self.services for each in service.deployments()}
         wanted = [each for service in self.services for track in service.tracks.values() for each in track.active]
         for change in self._scaling.apply(wanted):
-            owners[change.deployment.backend].events.normal(self._clock(), change.reason, change.message)
+            events = owners[change.deployment.backend].events
+            (events.warning if change.bad else events.normal)(self._clock(), change.reason, change.message)
         self._scaling.keep({each.backend for each in wanted})
         self._foundry.start(wanted)
 
@@ -276,7 +277,8 @@ class Platform:
         topology = routing.topology(self.services, leaving=leaving)
         if self._down or topology == self._routed:
             return
-        await self._gateway.apply(topology)
+        for conflict in await self._gateway.apply(topology):
+            self._tell_all("RouteConflict", conflict)
         self._routed = topology
         now = self._clock()
         behind = {each.name: each.through_activator for each in topology.backends}

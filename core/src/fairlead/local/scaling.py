@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from fairlead.contracts import quantities
 from fairlead.contracts.autoscaler import AutoscalerMode, ReplicaPhase
 from fairlead.contracts.autoscaler import Replica as ReplicaState
 from fairlead.local.machine import Claim, Machine
+from fairlead.local.silence import Silence
 from fairlead.local.usage import Meter
 from fairlead.plugins import Kind
 from fairlead.resolve.observation import ReplicaStage
@@ -37,6 +39,9 @@ _PHASES: Final = {
 }
 _OF_REPLICAS: Final = ("cpu", "memory")
 _INTERVAL: Final = 2.0
+_ASLEEP: Final = 5.0
+"""Seconds between two decisions for a revision that has no replicas and no requests: few enough that many of them cost
+next to nothing, and within what a `Scaler` takes for a jump of time, whatever its interval."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,11 +52,13 @@ class Change:
         deployment: its deployment.
         reason: in one word.
         message: in a sentence.
+        bad: whether something is wrong.
     """
 
     deployment: Deployment
     reason: str
     message: str
+    bad: bool = False
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,9 +70,17 @@ class _Followed:
     rates: Rates
     target: int
     uses_resources: bool
+    silence: Silence = dataclasses.field(default_factory=Silence)
     meters: dict[Replica, Meter] = dataclasses.field(default_factory=dict)
     in_flight: int = 0
+    asked: float = -math.inf
     error: str = ""
+    told: str = ""
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it has no replicas, is to have none, and has no requests."""
+        return not (self.target or self.in_flight or self.deployment.replicas)
 
 
 class Scaling:
@@ -137,7 +152,12 @@ class Scaling:
             through, waits = passing.get(backend), held.get(backend)
             active, total = (through.active, through.total) if through else (0, 0)
             waiting, arrived = (waits.waiting, waits.arrived) if waits else (0, 0)
+            if each.asleep and not active + waiting:
+                continue  # whoever asks for it wakes it
             each.in_flight = active + waiting
+            if through is not None:
+                each.silence.update(through)
+                each.deployment.silent = each.silence.told(each.deployment.component.timeout)
             for metric, sample in each.rates.update(now, active, total, waiting, arrived).items():
                 each.scaler.observe(metric, sample)
             if each.uses_resources:
@@ -152,6 +172,11 @@ class Scaling:
             else:
                 meter.update(now, *usage)
 
+    def waits(self, deployment: Deployment) -> bool:
+        """Whether requests are there for a deployment, as far as was measured."""
+        each = self._followed.get(deployment.backend)
+        return each is not None and each.in_flight > 0
+
     def wake(self, backend: str) -> None:
         """A request waits for a deployment without replicas: decide for it at once."""
         if (each := self._followed.get(backend)) is not None:
@@ -164,11 +189,15 @@ class Scaling:
     def decide(self) -> bool:
         """Ask the strategies whose time it is; returns whether anything is to change."""
         now = self._clock()
-        decided = [self._decide(each, now) for each in self._followed.values() if each.scaler.due(now)]
-        return any(decided)
+        due = [each for each in self._followed.values() if self._is_due(each, now)]
+        return any([self._decide(each, now) for each in due])
+
+    def _is_due(self, each: _Followed, now: float) -> bool:
+        return not (each.asleep and 0 <= now - each.asked < _ASLEEP) and each.scaler.due(now)
 
     def _decide(self, each: _Followed, now: float) -> bool:
         deployment = each.deployment
+        each.asked = now
         if not deployment.was_ready:  # the scale that it starts with has to be reached first
             return False
         before = (each.target, deployment.through_activator, deployment.error)
@@ -206,6 +235,10 @@ class Scaling:
             deployment.limited = allowed.reason
             before, deployment.desired = len(deployment.replicas), allowed.replicas
             deployment.scale(allowed.replicas)
+            if (followed := self._followed.get(deployment.backend)) and followed.told != deployment.error:
+                followed.told = deployment.error
+                if deployment.error:
+                    changes.append(Change(deployment, "AutoscalerFailed", deployment.error, bad=True))
             if before != allowed.replicas:
                 why = deployment.limited or deployment.reason
                 said = f"Revision {deployment.name} goes from {before} to {allowed.replicas} replicas. {why}".strip()

@@ -18,6 +18,8 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 """Endings of the files of a folder that are looked at."""
 
 _MOST_FILES: Final = 10_000
+_REST: Final = 0.1
+"""Seconds to the next look while something changes, at most: whoever writes is waited for, and nobody longer."""
 
 _Look: TypeAlias = tuple[int, int, int, int]
 _World: TypeAlias = dict[Path, _Look]
@@ -31,7 +33,7 @@ class Watcher:
 
     Args:
         paths: files, and folders whose files with one of `SUFFIXES` are looked at.
-        interval: seconds between two looks.
+        interval: seconds between two looks while nothing changes.
         sleep: waits for so many seconds.
     """
 
@@ -66,10 +68,15 @@ class Watcher:
     async def changes(self) -> AsyncIterator[frozenset[Path]]:
         """Whatever changes, for as long as it is asked for."""
         while True:
-            await self._sleep(self._interval)
+            await self._sleep(self._interval if self._rests else min(self._interval, _REST))
             # The file system may be slow, or gone for a while.
             if found := await asyncio.to_thread(self.poll):
                 yield found
+
+    @property
+    def _rests(self) -> bool:
+        """Whether all that was seen is told."""
+        return self._before == self._told
 
     def _look(self) -> _World:
         return dict(_looks(self._paths))

@@ -77,6 +77,7 @@ class RevisionObservation:
         reason: why it cannot be ready whatever its replicas do, in one word; empty where that is not so.
         message: why, in sentences, with what to do.
         answered: whether a replica of it has ever answered; one that is to begin at zero may take traffic before.
+        silent: whether requests get no answer although its replicas are ready; `reason` and `message` say more.
     """
 
     name: str
@@ -86,6 +87,7 @@ class RevisionObservation:
     reason: str = ""
     message: str = ""
     answered: bool = True
+    silent: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,11 +70,14 @@ def faulty(replica: ReplicaObservation) -> bool:
 def answers(observed: RevisionObservation) -> bool:
     """Whether a revision answers when it is asked.
 
-    It may take traffic, and has a replica that is ready, or has answered before and has none that failed.
+    It may take traffic, and has a replica that is ready, or has answered before and has none that failed. One whose
+    replicas are ready and leave requests without an answer does not.
     """
     replicas = newest_first(observed)
     sound = observed.answered and not any(map(faulty, replicas))
-    return observed.ready and (sound or any(each.stage is ReplicaStage.READY for each in replicas))
+    return (
+        observed.ready and not observed.silent and (sound or any(each.stage is ReplicaStage.READY for each in replicas))
+    )
 
 
 def revision(observed: RevisionObservation, before: Verdict | None = None) -> Verdict:

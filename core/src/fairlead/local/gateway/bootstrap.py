@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["bootstrap"]
 
 _STATISTICS: Final = (
-    r"cluster\..*\.(upstream_rq_active|upstream_rq_pending_active|upstream_rq_total|version_text)",
+    r"cluster\..*\.(upstream_rq_active|upstream_rq_pending_active|upstream_rq_total|upstream_rq_timeout|version_text)",
     r"http\.gateway\.(downstream_rq_active|rds\..*)",
     r"cluster_manager\.(cds\..*|warming_clusters|active_clusters)",
     r"listener_manager\.(lds\..*|total_listeners_warming|total_listeners_active)",

@@ -28,8 +28,9 @@ _START_SECONDS: Final = 60.0
 _KILL_SECONDS: Final = 2.0
 _PAUSE: Final = 0.02
 
-_COUNTED: Final = r"^cluster\..*/(rest|grpc)(/held)?\.upstream_rq_(active|pending_active|total)$"
-_FIELD: Final = re.compile(r"cluster\.(.*)\.upstream_rq_(active|pending_active|total)")
+_COUNTED: Final = r"^cluster\..*/(rest|grpc)(/held)?\.upstream_rq_(active|pending_active|total|timeout)$"
+_FIELD: Final = re.compile(r"cluster\.(.*)\.upstream_rq_(active|pending_active|total|timeout)")
+_PLACES: Final = {"total": 1, "timeout": 2}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,10 +40,12 @@ class Measured:
     Attributes:
         active: requests that were sent to its replicas, or wait for a connection to one, and are not answered.
         total: requests sent to its replicas since Envoy was started, copies and repetitions included.
+        timed_out: those of them that were given up because no answer came in time.
     """
 
     active: int = 0
     total: int = 0
+    timed_out: int = 0
 
 
 class Gateway:
@@ -163,8 +166,8 @@ class Gateway:
             found = _FIELD.fullmatch(name)
             backend = None if found is None else clusters.backend_of(found[1])
             if found is not None and backend is not None:
-                counts.setdefault(backend, [0, 0])[found[2] == "total"] += int(value)
-        return {backend: Measured(active, total) for backend, (active, total) in counts.items()}
+                counts.setdefault(backend, [0, 0, 0])[_PLACES.get(found[2], 0)] += int(value)
+        return {backend: Measured(*each) for backend, each in counts.items()}
 
     async def active(self, backend: str, address: Address) -> int:
         """Requests in flight to one replica.
