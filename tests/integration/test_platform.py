@@ -164,3 +164,15 @@ def test_a_port_in_use_ends_the_command_with_what_to_do(running: Platform, tmp_p
     said = other.run("up", str(running.folder), "--port", str(running.port), "--name", "second", check=False)
     assert str(running.port) in said
     assert "--port" in said
+
+
+def test_kinds_that_nothing_runs_here_are_told(running: Platform) -> None:
+    graph = {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "InferenceGraph",
+        "metadata": {"name": "chain"},
+        "spec": {"nodes": {"root": {"routerType": "Sequence", "steps": [{"serviceName": "iris"}]}}},
+    }
+    running.declare(json.dumps(graph), "graph.yaml")
+    eventually(lambda: any("InferenceGraph chain has no effect here" in line for line in running.lines))
+    (running.folder / "graph.yaml").unlink()

@@ -146,7 +146,8 @@ def _world(args: argparse.Namespace, plugins: Plugins) -> World:
     from fairlead.resolve import validation
 
     def check(resources: Sequence[Resource]) -> Sequence[str]:
-        return validation.check(resources, CONFIG, catalogues.installed(plugins, resources))
+        warnings = validation.check(resources, CONFIG, catalogues.installed(plugins, resources))
+        return [*warnings, *catalogues.not_run(resources)]
 
     return World(
         args.manifests,

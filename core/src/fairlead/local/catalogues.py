@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
@@ -15,7 +15,7 @@ from fairlead.resolve.catalogue import Catalogue
 if TYPE_CHECKING:
     from fairlead.api.base import Resource
 
-__all__ = ["installed"]
+__all__ = ["installed", "not_run"]
 
 
 def installed(plugins: Plugins, resources: Sequence[Resource] = ()) -> Catalogue:
@@ -49,3 +49,19 @@ def installed(plugins: Plugins, resources: Sequence[Resource] = ()) -> Catalogue
         storage_containers=tuple(each for each in resources if isinstance(each, ClusterStorageContainer)),
         autoscalers=plugins.autoscalers(),
     )
+
+
+_NOT_RUN: Final = {
+    "InferenceGraph": "ask its services themselves, or run it in a cluster",
+    "TrainedModel": "declare an InferenceService of its own for the model",
+    "ClusterStorageContainer": "install a storage plugin for its addresses",
+}
+
+
+def not_run(resources: Sequence[Resource]) -> list[str]:
+    """What is declared and has no effect without a cluster: a sentence for each, with what to do."""
+    return [
+        f"{each.kind} {each.metadata.name} has no effect here: {_NOT_RUN[each.kind]}."
+        for each in resources
+        if each.kind in _NOT_RUN
+    ]

@@ -10,10 +10,13 @@ from fairlead.resolve import implementations, service
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import ModelFormat, RuntimeSpec
 
-__all__ = ["PLUGIN_ANNOTATION", "cluster_runtime", "runtime_name"]
+__all__ = ["PLUGIN_ANNOTATION", "RESOURCES", "cluster_runtime", "runtime_name"]
 
 PLUGIN_ANNOTATION: Final = "fairlead.io/runtime"
 """Names the runtime plugin that a ClusterServingRuntime was made from."""
+
+RESOURCES: Final = {"cpu": "1", "memory": "2Gi"}
+"""What a container of a runtime plugin requests, and its limits, as KServe's own runtimes do."""
 
 _HTTP_PORT: Final = 8080
 _GRPC_PORT: Final = 8081
@@ -31,7 +34,6 @@ def cluster_runtime(spec: RuntimeSpec, version: str | None) -> ClusterServingRun
         spec: what the plugin says of itself.
         version: the version of its distribution, which is the tag of its image; None for ``latest``.
     """
-    resources = {"cpu": "1", "memory": "2Gi"}
     container = {
         "name": implementations.MAIN_CONTAINER,
         "image": spec.image or f"fairlead/{spec.name}server:{version or 'latest'}",
@@ -48,7 +50,7 @@ def cluster_runtime(spec: RuntimeSpec, version: str | None) -> ClusterServingRun
             {"containerPort": _HTTP_PORT, "name": "http1", "protocol": "TCP"},
             {"containerPort": _GRPC_PORT, "name": "h2c", "protocol": "TCP"},
         ],
-        "resources": {"requests": dict(resources), "limits": dict(resources)},
+        "resources": {"requests": dict(RESOURCES), "limits": dict(RESOURCES)},
     }
     return ClusterServingRuntime.parse(
         {

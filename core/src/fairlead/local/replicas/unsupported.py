@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead.local.replicas import listening
+from fairlead.resolve.runtimes import RESOURCES
 
 if TYPE_CHECKING:
     from fairlead.local.replicas.orders import Order
@@ -176,7 +177,8 @@ def _notes_of_container(order: Order, container: Mapping[str, Any]) -> Iterator[
     for field, value in container.items():
         if field not in _CONTAINER_AS_IS and value:
             yield f"{field} has no effect here: {_OF_CONTAINER.get(field, 'the field is not known')}."
-    if (container.get("resources") or {}).get("limits"):
+    limits = (container.get("resources") or {}).get("limits")
+    if limits and not (order.model is not None and limits == RESOURCES):  # of a runtime's own, nobody asked for them
         yield "resources.limits has no effect here: nothing limits a process, and it sees every device of the machine."
     if container.get("command") and container.get("image") and not listening.is_fairlead(order):
         yield f"The image {container['image']} is not used here: its command runs as a process of this machine."
