@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
-import os
 import resource
 import signal
 import socket
 import sys
 from typing import Any, Final
 
+from fairlead.local import mortality
 from fairlead.local.activator.link import Link, decode_seats, encode_held
 from fairlead.local.activator.server import Server
 
-_PR_SET_PDEATHSIG: Final = 1
 _FAREWELL: Final = 1.0
 """Seconds in which answers reach the gateway at the end."""
 
@@ -79,18 +77,11 @@ class _Service:
             self._over.set_result(reason)
 
 
-def _die_with(parent: int) -> None:
-    """Have the system kill this process when its parent dies, also where it would notice nothing itself."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit("The platform has ended.")
-
-
 def main(arguments: list[str]) -> None:
     """Hold requests until the platform hangs up."""
     listener, link, parent = map(int, arguments)
-    _die_with(parent)
+    if (ask := mortality.die_with(parent)) is not None:
+        ask()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells the whole group; the platform decides
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # each request that is held is a connection

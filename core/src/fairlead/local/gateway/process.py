@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import ipaddress
 import os
-import signal
 import socket
-import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from fairlead.errors import ConfigurationError
+from fairlead.local import mortality
 
 __all__ = ["LONGEST_SOCKET", "STDOUT", "executable", "free_port", "last_words", "launch"]
 
@@ -24,8 +21,6 @@ LONGEST_SOCKET: Final = 107
 
 STDOUT: Final = Path("/dev/stdout")
 
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _LARGEST_LOG: Final = 1024 * 1024
 _LAST_BYTES: Final = 4096
 
@@ -98,7 +93,7 @@ async def launch(command: list[str], log: Path, *, stdout: bool) -> Process:
             stdout=None if stdout else output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=mortality.die_with(os.getpid()),
         )
 
 
@@ -115,16 +110,3 @@ def last_words(log: Path, since: int = 0) -> str:
         file.seek(max(since, log.stat().st_size - _LAST_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
     return " ".join(line.strip() for line in lines[-5:])
-
-
-def _die_with(parent: int) -> Callable[[], None] | None:
-    if _LIBC is None:
-        return None
-    prctl, kill = _LIBC.prctl, int(signal.SIGKILL)
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, kill)
-        if os.getppid() != parent:  # it ended in between
-            os._exit(1)
-
-    return ask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import os
 import signal
@@ -14,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fairlead.local import mortality
+
 if TYPE_CHECKING:
     from fairlead.local.replicas.commands import Launch
 
 __all__ = ["Process", "how_it_ended"]
 
-_PR_SET_PDEATHSIG: Final = 1
 _PIECE: Final = 65536
 _PIPE_SIZE: Final = 1024 * 1024
 _F_SETPIPE_SZ: Final = 1031
@@ -29,7 +29,6 @@ _MOST_PIECES: Final = 16
 _LOOK: Final = 0.05
 """Seconds between two looks at a process, on systems that do not tell that one has ended."""
 
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -182,22 +181,8 @@ def _popen(launch: Launch, output: int) -> subprocess.Popen[bytes]:
         env=dict(launch.env),
         cwd=launch.cwd,
         start_new_session=True,  # Ctrl-C reaches the platform alone
-        preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # it calls the C library and takes no lock
+        preexec_fn=mortality.die_with(os.getpid()),  # noqa: PLW1509  # it calls the C library and takes no lock
     )
-
-
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """What a process calls before it becomes the replica: from then on it ends when the platform does."""
-    if _LIBC is None:
-        return None
-    prctl, kill = _LIBC.prctl, int(signal.SIGKILL)
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, kill)
-        if os.getppid() != parent:  # it ended in between
-            os._exit(1)
-
-    return ask
 
 
 def _tree(pid: int) -> list[int]:
