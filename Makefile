@@ -22,7 +22,7 @@ endif
 help:
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: install ## train a small model, serve it, and ask it over V1 and V2
+demo: install ## run an InferenceService: three protocols, a canary, to zero and back
 	@$(BIN)/python examples/demo.py
 
 test: lint type unit ## set everything up and pass every check

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sysconfig
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +29,7 @@ PATIENCE: Final = 60.0
 
 _PORT: Final = re.compile(r"\b80[89]\d\b")
 _OPTION: Final = re.compile(r"--(?:http-)?port[ =](\d+)")
+_PLATFORM: Final = re.compile(r"--name[ =](\S+)")
 _SCRIPTS: Final = {
     "fairlead": "from fairlead.cli.main import main",
     "pip": "from pip._internal.cli.main import main",
@@ -44,6 +47,7 @@ exit 1
 class _Job:
     """A server that a page started."""
 
+    text: str
     process: subprocess.Popen[str]
     lines: list[str]
     reader: threading.Thread
@@ -70,6 +74,8 @@ class Terminal:
         self._ports: dict[str, str] = {}
         self._jobs: list[_Job] = []
         self._numbered: dict[int, _Job] = {}
+        # Platforms have Unix sockets, whose paths must be short.
+        self._sockets = Path(tempfile.mkdtemp(prefix="fl-"))
         python = venvs.over_workspace(folder / "venv")
         for name, statement in _SCRIPTS.items():
             self._script(name, f"#!{python}\nimport sys\n{statement}\nsys.exit(main())\n")
@@ -79,7 +85,9 @@ class Terminal:
             python,
             {
                 "HOME": str(folder),
+                "XDG_RUNTIME_DIR": str(self._sockets),
                 "FAIRLEAD_CACHE": str(folder / "cache"),
+                "FAIRLEAD_STATE": str(folder / "state"),
                 "FAIRLEAD_HTTP_PORT": self._port("8080"),
                 "FAIRLEAD_GRPC_PORT": self._port("8081"),
                 "FAIRLEAD_LOG_FORMAT": "text",  # as in a terminal
@@ -94,15 +102,13 @@ class Terminal:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for job in self._jobs:
-            if job.process.poll() is None:
-                job.process.terminate()
-            try:
-                job.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                job.process.kill()
-                job.process.wait()
-            job.reader.join()
+        try:
+            for job in self._jobs:
+                _end(job)
+            for platform in (self._root / "state").glob("*"):
+                self._run_shell(f"fairlead down --name {platform.name}")
+        finally:
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     def run(self, block: pages.Block) -> None:
         """Do with a block what its language asks for.
@@ -141,6 +147,8 @@ class Terminal:
             status, printed = self._run_shell(text)
             assert (status != 0) is fails, f"{command.place}: {text} exits with {status}:\n{printed}"
             self._compare(command, lambda: printed)
+            if text.startswith("fairlead down"):
+                self._forget_platform(text, command)
 
     def _start(self, text: str, command: pages.Command) -> None:
         process = subprocess.Popen(
@@ -155,7 +163,7 @@ class Terminal:
         lines: list[str] = []
         reader = threading.Thread(target=_read, args=(process, lines))
         reader.start()
-        job = _Job(process, lines, reader)
+        job = _Job(text, process, lines, reader)
         self._jobs.append(job)
         self._numbered[max(self._numbered, default=0) + 1] = job  # as bash numbers them
         option = _OPTION.search(text)
@@ -172,6 +180,13 @@ class Terminal:
         job.reader.join()
         assert status == 0, f"{command.place}: the server exits with {status}:\n{job.printed()}"
         self._compare(command, job.printed)
+
+    def _forget_platform(self, text: str, command: pages.Command) -> None:
+        """A platform that was told to end is no job any more, as in a shell."""
+        for number, job in list(self._numbered.items()):
+            if job.text.startswith("fairlead up") and _PLATFORM.findall(job.text) == _PLATFORM.findall(text):
+                status = self._numbered.pop(number).process.wait(PATIENCE)
+                assert status == 0, f"{command.place}: the platform exits with {status}:\n{job.printed()}"
 
     def _compare(self, command: pages.Command, printed: Callable[[], str]) -> None:
         """Compare what was printed with what the page shows; a server may still be about to print it."""
@@ -216,6 +231,17 @@ class Terminal:
                 free.bind(("127.0.0.1", 0))
                 self._ports[shown] = str(free.getsockname()[1])
         return self._ports[shown]
+
+
+def _end(job: _Job) -> None:
+    if job.process.poll() is None:
+        job.process.terminate()
+    try:
+        job.process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        job.process.kill()
+        job.process.wait()
+    job.reader.join()
 
 
 def _read(process: subprocess.Popen[str], lines: list[str]) -> None:

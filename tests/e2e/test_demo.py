@@ -1,4 +1,4 @@
-"""The demo: what `make demo` runs trains a model, serves it, and gets the answers that belong to the two flowers."""
+"""The demo: what `make demo` runs takes a service from its first answer to a canary, its promotion, zero and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from architecture import workspace
+from e2e import pages
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +28,41 @@ def test_make_demo_runs_the_example() -> None:
     assert re.search(r"^demo: install .*\n\t@\$\(BIN\)/python examples/demo\.py$", makefile, re.MULTILINE)
 
 
-def test_the_model_answers_over_both_protocols(printed: str) -> None:
-    answers = [json.loads(line) for line in re.findall(r"^  < (.+)$", printed, re.MULTILINE)]
-    metadata, v1, v2 = answers
-    assert metadata["platform"] == "sklearn"
+def test_the_service_answers_over_every_protocol(printed: str) -> None:
+    v1, v2, grpc, *_ = [json.loads(line) for line in re.findall(r"^  < (.+)$", printed, re.MULTILINE)]
     assert v1 == {"predictions": [1, 0]}
     assert v2["id"] == "demo"
     assert [output["data"] for output in v2["outputs"]] == [[1, 0]]
+    assert grpc == {"output-0": [1, 0]}
 
 
-def test_the_server_says_where_it_is_ready_and_stops_in_order(printed: str) -> None:
-    assert re.search(r"ready on http://127\.0\.0\.1:\d+: iris \(gRPC on 127\.0\.0\.1:\d+\)$", printed, re.MULTILINE)
-    assert printed.endswith("INFO    SIGTERM: draining\n  INFO    model iris is unloaded\n")
+def test_a_canary_gets_its_share_and_then_everything(printed: str) -> None:
+    split, promoted = re.findall(r"^100 requests: (.+)$", printed, re.MULTILINE)
+    shares = {name: int(number) for number, name in re.findall(r"(\d+) answered by (\w+)\.joblib", split)}
+    assert sum(shares.values()) == 100
+    assert 10 <= shares["names"] <= 30
+    assert promoted == "100 answered by names.joblib"
+
+
+def test_a_request_brings_the_service_back_from_zero(printed: str) -> None:
+    assert "goes from 1 to 0 replicas" in printed
+    assert "goes from 0 to 1 replica" in printed[printed.index("goes from 1 to 0 replicas") :]
+    answers = re.findall(r"^The (first|second) answer, after [\d.]+ s:\n(?:  \|.*\n)*  < (.+)$", printed, re.MULTILINE)
+    assert [(which, json.loads(answer)) for which, answer in answers] == [
+        ("first", {"predictions": ["versicolor", "setosa"]}),
+        ("second", {"predictions": ["versicolor", "setosa"]}),
+    ]
+
+
+def test_the_platform_ends_in_order(printed: str) -> None:
+    assert printed.endswith("  The platform default has ended.\n")
+
+
+def test_the_readme_shows_what_the_demo_prints(printed: str) -> None:
+    (shown,) = [
+        block.text.removeprefix("$ make demo\n")
+        for block in pages.blocks(workspace.ROOT / "README.md")
+        if block.text.startswith("$ make demo\n")
+    ]
+    quiet = "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("  | "))
+    assert pages.matches(shown.splitlines(), quiet)

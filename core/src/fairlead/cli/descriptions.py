@@ -141,7 +141,9 @@ def _about(key: str, scale: _Plain) -> str:
 def _scale(key: str, scale: _Plain) -> str:
     of = f"{key}: " if key != _about(key, scale) else ""
     why = f": {scale['reason']}" if scale.get("reason") else ""
-    return f"{of}{scale.get('strategy') or 'none'}, {scale.get('desired', 0)} replicas wanted{why}"
+    desired = scale.get("desired", 0)
+    wanted = "1 replica" if desired == 1 else f"{desired} replicas"
+    return f"{of}{scale.get('strategy') or 'none'}, {wanted} wanted{why}"
 
 
 def _canaries(canaries: Sequence[_Plain], shares: Mapping[str, Any]) -> list[str]:

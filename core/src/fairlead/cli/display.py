@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
-from fairlead.cli import livetable, viewing
+from fairlead.cli import livetable, plaintext, viewing
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -75,7 +75,8 @@ class Lines:
         self._known[name] = ready
         more = {"service": name, "ready": ready.status, "reason": ready.reason, "url": ready.url}
         level = logging.WARNING if ready.status == "False" else logging.INFO
-        _log.log(level, "%s: %s", name, ready, extra={key: value for key, value in more.items() if value})
+        said = plaintext.clean(str(ready))
+        _log.log(level, "%s: %s", name, said, extra={key: value for key, value in more.items() if value})
         if ready.status == "True" and (before is None or before.status != "True" or before.url != ready.url):
             for example in viewing.examples(view, self._address):
                 _log.info("%s: %s", name, example, extra={"service": name})
@@ -87,7 +88,8 @@ class Lines:
             if (event["reason"], event["message"]) not in told:
                 level = logging.WARNING if event["type"] == "Warning" else logging.INFO
                 more = {"service": name, "event": event["reason"]}
-                _log.log(level, "%s: %s: %s", name, event["reason"], event["message"], extra=more)
+                said = plaintext.clean(event["message"])  # it may quote what a replica has written
+                _log.log(level, "%s: %s: %s", name, event["reason"], said, extra=more)
 
 
 class Screen:
@@ -169,4 +171,4 @@ def _event(name: str, event: Mapping[str, Any]) -> RenderableType:
     often = f" ({event['count']} times)" if event.get("count", 1) > 1 else ""
     style = "yellow" if event["type"] == "Warning" else "dim"
     line = f"{at} {name}: {event['reason']}: {event['message']}{often}"
-    return Text(" ".join(line.split()), style=style, overflow="ellipsis", no_wrap=True)
+    return Text(" ".join(plaintext.clean(line).split()), style=style, overflow="ellipsis", no_wrap=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fairlead.cli import viewing
+from fairlead.cli import plaintext, viewing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +33,7 @@ def table(views: Sequence[View]) -> Table:
         ready = viewing.readiness(view)
         word, style = _STYLES.get(ready.status, (ready.status, "yellow"))
         cells = [viewing.name_of(view), replicas(view), traffic(view), ready.url, going_on(view)]
-        name, *others = (Text(each, no_wrap=True) for each in cells)
+        name, *others = (Text(plaintext.line(each), no_wrap=True) for each in cells)
         made.add_row(name, Text(word, style=style), *others)
     return made
 

@@ -138,13 +138,12 @@ class Session:
 
     async def _live(self, platform: Running) -> None:
         control = Control(self._folder.control, self._commands(platform))
+        self._declare(platform)  # what is declared starts together with the platform
         await platform.start()
         try:
             await control.start()
             self._folder.announce(platform.address)
             self._display.begin(platform.address)
-            if not self._ending.is_set():
-                self._declare(platform)
             await self._follow(platform)
         finally:
             try:
@@ -164,7 +163,8 @@ class Session:
             for task in done:
                 task.result()  # it ended by an error, which is told once everything has ended
             left = sum(len(view["replicas"]) for view in platform.views())
-            _log.info("ending: what is in flight is answered, and %d replicas end; a second signal ends at once", left)
+            ends = "1 replica ends" if left == 1 else f"{left} replicas end"
+            _log.info("ending: what is in flight is answered, and %s; a second signal ends at once", ends)
         finally:
             for task in (showing, reading, ending):
                 task.cancel()

@@ -24,10 +24,11 @@ Goal: TypeAlias = Callable[["View"], str]
 
 _PAUSE: Final = 0.1
 _START: Final = 10.0
-"""Seconds that a platform may take to be there."""
+"""Seconds that a platform may take to be there, and to have read a file that has just been written."""
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
-_JSONPATH: Final = re.compile(r"jsonpath='?\{((?:\.\w+|\[\d+\])+)\}'?(?:=(.*))?", re.DOTALL)
-_STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
+_JSONPATH: Final = re.compile(r"jsonpath='?\{((?:\.(?:\\.|[\w/-])+|\[\d+\])+)\}'?(?:=(.*))?", re.DOTALL)
+_STEP: Final = re.compile(r"\.((?:\\.|[\w/-])+)|\[(\d+)\]")
+_ESCAPED: Final = re.compile(r"\\(.)")
 _FORMS: Final = "condition=NAME, condition=NAME=STATUS, jsonpath={.status...}=VALUE or delete"
 
 _EPILOG: Final = """\
@@ -35,7 +36,7 @@ GOAL is one of these, as for kubectl wait:
   condition=Ready                 the condition is True; condition=Ready=False for another status
   jsonpath={.status.PATH}=VALUE   a field of the InferenceService has a value; without =VALUE, any
   delete                          the service is gone
-A platform that is not there yet is waited for as well, for ten seconds. The status is 1 when the time is over.
+What is not there yet, platform or service, is waited for ten seconds. The status is 1 when the time is over.
 
 examples:
   fairlead wait iris
@@ -61,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     """Wait for one service after the other, all within one time, and say how each is.
 
     Raises:
-        PlatformError: the time is over.
-        ConfigurationError: the arguments are wrong, or the platform has services, and none of that name.
+        PlatformError: the time is over, or no platform runs.
+        ConfigurationError: the arguments are wrong, or there is no service of that name.
     """
     goal, timeout = _goal(args.goal), _duration(args.timeout)
     folder, end = asking.folder_of(args), time.monotonic() + timeout
@@ -75,18 +76,19 @@ def run(args: argparse.Namespace) -> int:
 def _wait(folder: Folder, name: str, args: argparse.Namespace, goal: Goal, end: float) -> View | None:
     start = min(end, time.monotonic() + _START)
     while True:
-        view, remedy = None, None
         try:
             view, why = _look(folder, name, args.namespace, goal, gone=args.goal == "delete")
-        except errors.PlatformError as error:  # it may be about to start
-            why, remedy = error.reason, error.remedy
+        except errors.FairleadError:  # the platform may be about to start, or to read a file
+            if time.monotonic() >= start:
+                raise
         else:
             if not why:
                 return view
-            remedy = f"See more with: fairlead describe {name}"
-        if time.monotonic() >= (end if view is not None else start):
-            what = "there is none to wait for" if view is None else f"{args.goal} was not met within {args.timeout}"
-            raise errors.PlatformError(f"{name}: {what}. {why}", remedy=remedy)
+            if time.monotonic() >= end:
+                raise errors.PlatformError(
+                    f"{name}: {args.goal} was not met within {args.timeout}. {why}",
+                    remedy=f"See more with: fairlead describe {name}",
+                )
         time.sleep(_PAUSE)
 
 
@@ -100,8 +102,6 @@ def _look(folder: Folder, name: str, namespace: str | None, goal: Goal, *, gone:
         raise
     if gone and not any(asking.is_meant(view, name, namespace) for view in views):
         return None, ""
-    if not views:
-        raise errors.PlatformError("No service is declared.", remedy="See: fairlead status")
     view = asking.find(views, name, namespace)
     return view, goal(view)
 
@@ -152,7 +152,7 @@ def _lacks_value(view: View, path: str, value: str | None) -> str:
 
 def _steps(path: str) -> Iterator[str | int]:
     for match in _STEP.finditer(path):
-        yield match[1] if match[1] is not None else int(match[2])
+        yield _ESCAPED.sub(r"\1", match[1]) if match[1] is not None else int(match[2])
 
 
 def _duration(text: str) -> float:

@@ -39,7 +39,7 @@ _PHASES: Final = {
 }
 _OF_REPLICAS: Final = ("cpu", "memory")
 _INTERVAL: Final = 2.0
-_ASLEEP: Final = 5.0
+_ASLEEP: Final = 4.0
 """Seconds between two decisions for a revision that has no replicas and no requests: few enough that many of them cost
 next to nothing, and within what a `Scaler` takes for a jump of time, whatever its interval."""
 
@@ -80,7 +80,8 @@ class _Followed:
     @property
     def asleep(self) -> bool:
         """Whether it has no replicas, is to have none, and has no requests."""
-        return not (self.target or self.in_flight or self.deployment.replicas)
+        least = self.deployment.component.scaling.spec.min_replicas
+        return not (self.target or self.in_flight or self.deployment.replicas or least)
 
 
 class Scaling:
@@ -178,7 +179,7 @@ class Scaling:
         return each is not None and each.in_flight > 0
 
     def wake(self, backend: str) -> None:
-        """A request waits for a deployment without replicas: decide for it at once."""
+        """A request waits for a deployment none of whose replicas answers: decide for it at once."""
         if (each := self._followed.get(backend)) is not None:
             each.in_flight = max(1, each.in_flight)
             each.scaler.wake(self._clock())
@@ -190,7 +191,7 @@ class Scaling:
         """Ask the strategies whose time it is; returns whether anything is to change."""
         now = self._clock()
         due = [each for each in self._followed.values() if self._is_due(each, now)]
-        return any([self._decide(each, now) for each in due])
+        return True in [self._decide(each, now) for each in due]
 
     def _is_due(self, each: _Followed, now: float) -> bool:
         return not (each.asleep and 0 <= now - each.asked < _ASLEEP) and each.scaler.due(now)
@@ -227,11 +228,19 @@ class Scaling:
         each.uses_resources = any(metric in _OF_REPLICAS for metric in metrics)
         each.scaler.replace(strategy, scaling.spec, interval=interval, name=scaling.strategy or "", metrics=metrics)
 
-    def apply(self, deployments: Sequence[Deployment]) -> list[Change]:
-        """Have as many replicas as is decided, and as the machine allows."""
+    def apply(self, deployments: Sequence[Deployment], *, growing: str | None = None) -> list[Change]:
+        """Have as many replicas as is decided, and as the machine allows.
+
+        Args:
+            deployments: all that share the machine.
+            growing: the backend of the only one that may change now, to have more; None for all.
+        """
         claims = [self._claim(each) for each in deployments]
         changes: list[Change] = []
         for deployment, allowed in zip(deployments, self._machine.allowance(claims), strict=True):
+            grows = deployment.backend == growing and allowed.replicas > len(deployment.replicas)
+            if growing is not None and not grows:
+                continue
             deployment.limited = allowed.reason
             before, deployment.desired = len(deployment.replicas), allowed.replicas
             deployment.scale(allowed.replicas)
@@ -241,7 +250,7 @@ class Scaling:
                     changes.append(Change(deployment, "AutoscalerFailed", deployment.error, bad=True))
             if before != allowed.replicas:
                 why = deployment.limited or deployment.reason
-                said = f"Revision {deployment.name} goes from {before} to {allowed.replicas} replicas. {why}".strip()
+                said = f"Revision {deployment.name} goes from {before} to {_count(allowed.replicas)}. {why}".strip()
                 changes.append(Change(deployment, "ScaledUp" if allowed.replicas > before else "ScaledDown", said))
         return changes
 
@@ -276,6 +285,10 @@ def _requests(pod: Mapping[str, Any]) -> dict[str, float]:
             if name in asked:
                 total[name] = total.get(name, 0.0) + quantities.quantity(asked[name])
     return total
+
+
+def _count(replicas: int) -> str:
+    return "1 replica" if replicas == 1 else f"{replicas} replicas"
 
 
 def _containers(pod: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -11,6 +11,7 @@ from fairlead.resolve.observation import ComponentObservation, Ingress, ServiceO
 from fairlead.resolve.status import derive
 
 if TYPE_CHECKING:
+    from fairlead.api.status import InferenceServiceStatus
     from fairlead.local.deployment import Deployment
     from fairlead.local.service import Service
     from fairlead.local.track import Track
@@ -85,7 +86,27 @@ def _component(track: Track, host: str | None) -> ComponentObservation:
     return track.observation(f"http://{host}" if host else None, host if speaks else None)
 
 
-def _tell_changes(service: Service, before: Any, now: float) -> None:
+def _tell_changes(service: Service, before: InferenceServiceStatus | None, now: float) -> None:
+    """Events of what became ready, where traffic goes now, and whether the service answers."""
+    for name, each in ((service.status.components if service.status is not None else None) or {}).items():
+        known = ((before.components if before is not None else None) or {}).get(name)
+        if each.latest_ready_revision and (known is None or known.latest_ready_revision != each.latest_ready_revision):
+            service.events.normal(now, "RevisionReady", f"Revision {each.latest_ready_revision} answers.")
+        if each.traffic and (known is None or known.traffic != each.traffic):
+            shares = " and ".join(f"{share.percent} % to {share.revision_name}" for share in each.traffic)
+            service.events.normal(now, "TrafficChanged", f"Requests to the {name} go {shares}.")
+    for canary in (service.status.canary_statuses if service.status is not None else None) or ():
+        if canary.ready and canary.name not in _ready_canaries(before):
+            said = f"Canary {canary.name} answers, and takes {canary.traffic_percent} % of the requests."
+            service.events.normal(now, "CanaryReady", said)
+    _tell_readiness(service, before, now)
+
+
+def _ready_canaries(status: InferenceServiceStatus | None) -> set[str | None]:
+    return {each.name for each in (status.canary_statuses if status is not None else None) or () if each.ready}
+
+
+def _tell_readiness(service: Service, before: InferenceServiceStatus | None, now: float) -> None:
     was = {each.type: each.status for each in (before.conditions or ())} if before is not None else {}
     for each in (service.status.conditions if service.status is not None else None) or ():
         if each.type != "Ready" or was.get("Ready") == each.status:

@@ -34,7 +34,8 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
 @pytest.fixture
 def isvc(tmp_path: Path) -> Path:
     made = tmp_path / "isvc.yaml"
-    made.write_text("---\n".join([manifest("iris"), manifest("wine"), manifest("iris", namespace="team")]))
+    wine = manifest("wine").replace("{name: wine}", "{name: wine, annotations: {fairlead.io/of-wine: 'yes'}}")
+    made.write_text("---\n".join([manifest("iris"), wine, manifest("iris", namespace="team")]))
     return made
 
 
@@ -165,6 +166,7 @@ OF_WINE = "jsonpath={.metadata.name}"
         (["wine", "--for", "condition=ready=true", "--timeout", "0"], "default/wine: Ready at "),
         (["wine", "--for", f"{OF_WINE}=wine"], "default/wine: Ready at "),
         (["wine", "--for", "jsonpath='{.status.conditions[0].type}'='Ready'"], "default/wine: Ready at "),
+        (["wine", "--for", r"jsonpath={.metadata.annotations.fairlead\.io/of-wine}=yes"], "default/wine: Ready at "),
         (["wine", "--for", "jsonpath={.status.url}", "--timeout", "1h1m1s"], "default/wine: Ready at "),
         (["cider", "--for", "delete"], "cider is gone\n"),
     ],
@@ -221,18 +223,31 @@ def test_waiting_goes_on_until_the_service_is_ready(fairlead: Command, with_a_pl
     assert len(asked) > 2
 
 
-def test_waiting_for_a_name_that_nothing_has_is_an_error_at_once(fairlead: Command, with_a_platform: Asked) -> None:
-    ran = with_a_platform(lambda _: fairlead("wait", "wien"))
+def test_waiting_for_what_does_not_come_is_an_error(fairlead: Command, with_a_platform: Asked) -> None:
+    ran = with_a_platform(lambda _: fairlead("wait", "wien", "--timeout", "0.05"))
     assert (ran.status, ran.errors) == (2, "error: There is no service wien.\nDid you mean wine?\n")
 
 
-def test_waiting_without_a_platform_waits_for_one(fairlead: Command, folder: Folder) -> None:
+def test_a_service_that_is_declared_later_is_waited_for(fairlead: Command, with_a_platform: Asked) -> None:
+    def ask(stage: Stage) -> Ran:
+        services, views = stage.platform.services, stage.platform.views
+        late = services.pop(("default", "wine"))
+
+        def after_the_next_look() -> list[dict[str, Any]]:
+            shown = views()
+            services["default", "wine"] = late
+            return shown
+
+        stage.platform.views = after_the_next_look  # type: ignore[method-assign]  # a file is read meanwhile
+        return fairlead("wait", "wine")
+
+    assert with_a_platform(ask).output == "default/wine: Ready at http://wine-default.localhost:8080\n"
+
+
+def test_waiting_without_a_platform_says_how_to_start_one(fairlead: Command, folder: Folder) -> None:
     ran = fairlead("wait", "wine", "--timeout", "0.05")
     assert ran.status == 1
-    assert ran.errors == (
-        "error: wine: condition=Ready was not met within 0.05. No platform named default runs.\n"
-        "Start one with: fairlead up FILE\n"
-    )
+    assert ran.errors == "error: No platform named default runs.\nStart one with: fairlead up FILE\n"
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_a_long_reason_leaves_the_url_whole() -> None:
     lines = console.file.getvalue().splitlines()
     assert len(lines) == 3
     assert "http://iris-default.localhost:8080 " in lines[1]
-    assert "Crash: It ends" in lines[2]
+    assert "Crash: It e" in lines[2]
 
 
 def test_more_services_than_there_is_room_for_show_first_those_that_are_not_ready(screen: Screen) -> None:
