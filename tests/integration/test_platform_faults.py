@@ -199,6 +199,29 @@ def test_a_long_annotation_is_carried(running: Platform, tmp_path: Path) -> None
     assert running.ask("noted").status_code == 200
 
 
+def test_annotations_of_a_megabyte_are_refused_as_a_cluster_does(running: Platform, tmp_path: Path) -> None:
+    text = custom("bloated", tmp_path / "bloated", annotations={"example.com/note": "x" * 1_000_000})
+    running.declare(text, "bloated.yaml")
+    eventually(lambda: any("bloated" in line and "annotations" in line for line in running.lines))
+    assert running.view("bloated") == {}
+    (running.folder / "bloated.yaml").unlink()
+
+
+def test_a_model_that_ends_its_process_when_it_is_asked_is_told(running: Platform, tmp_path: Path) -> None:
+    model = tmp_path / "fatal.py"
+    model.write_text(
+        "import os\nimport numpy as np\nfrom fairlead import CustomModel\n\n"
+        "class Fatal(CustomModel):\n    def predict(self, x: np.ndarray) -> np.ndarray:\n"
+        "        if x.sum() < 0:\n            os._exit(3)\n        return x\n"
+    )
+    running.declare(isvc("fatal", model).replace('"sklearn"', '"python"'), "fatal.yaml")
+    running.wait_ready("fatal")
+    assert running.ask("fatal", {"instances": [[-1.0]]}).status_code == 503
+    eventually(lambda: running.replicas("fatal")[0]["restarts"] == 1)
+    assert running.ask("fatal").status_code == 200
+    running.wait_ready("fatal")
+
+
 def test_a_killed_platform_leaves_nothing_and_the_next_goes_on_where_it_was(tmp_path: Path) -> None:
     manifests = tmp_path / "manifests"
     manifests.mkdir()
