@@ -1,14 +1,16 @@
 """What the platform without a cluster costs: to start, to come from zero replicas, and to hold many services.
 
-Run it with ``.venv/bin/python benchmarks/up.py [start] [zero] [many]``. It needs Linux. The model is a small one
+Run it with ``.venv/bin/python benchmarks/up.py [start] [zero] [many] [herd]``. It needs Linux. The model is a small one
 of scikit-learn.
 
 - ``start``: from the start of the process ``fairlead up`` to the first right answer through the gateway, in turns with
   the same of ``fairlead serve``.
 - ``zero``: from a request for a service without replicas to its answer, in turns with the start of ``fairlead serve``
   to its first answer. Each round has a service of its own, which was never asked before.
-- ``many``: services at zero replicas: the time until all have their routes, the memory and the CPU time of all processes of the
-  platform while nothing is asked, and the time from a written file to what comes of it.
+- ``many``: services at zero replicas: the time until all have their routes, the memory and the CPU time of all
+  processes of the platform while nothing is asked, and the time from a written file to what comes of it.
+- ``herd``: services that each start one replica, as they do where no annotation says otherwise, and let it go when
+  nobody asks: how many run at once, and how much memory of the machine that takes.
 
 Both ways of a ratio are measured in one run, since the figures themselves depend on the machine and on what else it
 does. The first round is not counted: it brings the files into memory.
@@ -36,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import yaml
 from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 
@@ -46,6 +49,7 @@ _COMMAND = (sys.executable, "-m", "fairlead.cli.main")
 _BODY = json.dumps({"instances": [[6.8, 2.8, 4.8, 1.4]]})
 _PATIENCE = 120.0
 _PAUSE = 0.005
+_LONGEST_HERD = 600.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _AT_ZERO = {"autoscaling.knative.dev/initial-scale": "0"}
 _STOP = "serving.kserve.io/stop"
@@ -63,10 +67,10 @@ class Place:
         """Write the manifest of a service as an editor does."""
         name = manifest["metadata"]["name"]
         temporary = self.manifests / f".{name}"
-        temporary.write_text(json.dumps(manifest))
+        temporary.write_text(yaml.safe_dump(manifest))
         temporary.replace(self.manifests / f"{name}.yaml")
 
-    def said(self, command: str, **more: str) -> Any:
+    def said(self, command: str, **more: Any) -> Any:
         """What the platform answers to a command."""
         return client.ask(Folder(environ=self.environ), command, **more)
 
@@ -74,6 +78,10 @@ class Place:
         """The status of a service."""
         view = self.said("view", namespace="default", name=name) or {}
         return dict(view.get("manifest", {}).get("status", {}))
+
+    def stages(self) -> list[str]:
+        """What each replica does."""
+        return [replica["stage"] for view in self.said("views") for replica in view["replicas"]]
 
     def routed(self) -> int:
         """How many services have their routes."""
@@ -274,6 +282,37 @@ def many(folder: Path, model: Path, arguments: argparse.Namespace) -> None:
             changes(where, model, arguments.rounds)
 
 
+def herd(folder: Path, model: Path, arguments: argparse.Namespace) -> None:
+    """Services that all start a replica, and let it go."""
+    count = arguments.herd
+    with place(folder) as where:
+        for number in range(count):
+            where.declare(service(f"iris-{number}", model, minReplicas=0))
+        began, free = time.perf_counter(), available()
+        with up(where):
+            until(lambda: listens(where), "The platform answers")
+            most, least, ready = 0, free, 0.0
+            while time.perf_counter() - began < _LONGEST_HERD:
+                stages = where.stages()
+                most, least = max(most, len(stages)), min(least, available())
+                if not ready and where.routed() == count:
+                    ready = time.perf_counter() - began
+                elif ready and not stages:
+                    break
+                time.sleep(1)
+            gone = time.perf_counter() - began
+    say(f"{count} services that each start one replica")
+    say(f"  all have answered after {ready:.0f} s, and all are at zero again after {gone:.0f} s")
+    say(f"  at most {most} replicas at once, which take {(free - least) / 1024:.1f} GiB of memory")
+
+
+def available() -> float:
+    """MiB of memory that the machine has free."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
 def idle(pid: int, seconds: float) -> None:
     """What the platform uses while nothing happens."""
     time.sleep(3)  # the start is over
@@ -298,8 +337,7 @@ def changes(where: Place, model: Path, rounds: int) -> None:
         status.append(until(lambda before=before: rolled_out(where.status("iris-0"), before), "A change is rolled out"))
         name = f"more-{number}"
         where.declare(service(name, model, {_STOP: "true"}))
-        gone = http.HTTPStatus.NOT_FOUND
-        route.append(until(lambda name=name: ask(where.port, path_of(name)) != gone, "A new service is routed"))
+        route.append(until(lambda name=name: is_known(where.port, name), "A new service is routed"))
     say(f"  a changed file to the status of the new revision: {spread(status)}")
     say(f"  a new file to the answer of the gateway: {spread(route)}")
 
@@ -308,6 +346,11 @@ def rolled_out(now: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
     """Whether another revision has the traffic, and the service takes requests."""
     told = [each.get("components", {}).get("predictor", {}).get("latestRolledoutRevision") for each in (now, before)]
     return told[0] != told[1] and has_routes(now)
+
+
+def is_known(port: int, name: str) -> bool:
+    """Whether the gateway knows a service."""
+    return ask(port, path_of(name)) != http.HTTPStatus.NOT_FOUND
 
 
 def listens(where: Place) -> bool:
@@ -343,7 +386,7 @@ def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201  # the figures are what this script is for
 
 
-_PARTS = {"start": start, "zero": zero, "many": many}
+_PARTS = {"start": start, "zero": zero, "many": many, "herd": herd}
 
 
 def main() -> None:
@@ -352,6 +395,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[[], *_PARTS], help="what to measure (all)")
     parser.add_argument("--rounds", type=int, default=7, help="rounds, of which medians are printed (7)")
     parser.add_argument("--services", type=int, default=200, help="services at zero replicas (200)")
+    parser.add_argument("--herd", type=int, default=60, help="services that start a replica each (60)")
     parser.add_argument("--seconds", type=float, default=30.0, help="seconds in which nothing is asked (30)")
     arguments = parser.parse_args()
     if sys.platform != "linux":

@@ -278,6 +278,10 @@ class Folder:
         """What was kept by a name; None where nothing was, or where it is broken: then it is set aside."""
         return jsonfiles.load(self._path(name))
 
+    def set_aside_json(self, name: str, why: str) -> None:
+        """Keep what is kept by a name out of the way, because it is not what it should be."""
+        jsonfiles.set_aside(self._path(name), why)
+
     def remove_json(self, name: str) -> None:
         """Keep nothing by a name any more."""
         with contextlib.suppress(OSError):

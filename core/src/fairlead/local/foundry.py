@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
+from fairlead.contracts.quantities import in_bytes
 from fairlead.local.deployment import Deployment
 from fairlead.local.replicas import unsupported
 from fairlead.local.replicas.listening import listening
@@ -19,6 +20,7 @@ from fairlead.resolve.service import ComponentKind
 
 if TYPE_CHECKING:
     from fairlead.local.folder import Folder
+    from fairlead.local.machine import Machine
     from fairlead.local.service import Service
     from fairlead.plugins import Plugins
     from fairlead.resolve.service import ResolvedComponent, ResolvedService
@@ -31,6 +33,8 @@ _PATIENT: Final = 3
 _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _AT_ONCE: Final = 2
 """Replicas that start at the same time for each core; those that requests wait for are not held back."""
+_BUSY: Final = (ReplicaStage.PENDING, ReplicaStage.FETCHING, ReplicaStage.STARTING)
+_GIB: Final = 1024.0**3
 
 
 class Foundry:
@@ -40,6 +44,7 @@ class Foundry:
         folder: the folder of the platform.
         plugins: the plugins that there are.
         clock: seconds of Unix time.
+        machine: what there is to be had.
         on_change: called when a replica changes.
         follow: told of each deployment that is made.
     """
@@ -49,12 +54,15 @@ class Foundry:
         folder: Folder,
         plugins: Plugins,
         clock: Callable[[], float],
+        machine: Machine,
         *,
         on_change: Callable[[], None],
         follow: Callable[[Deployment], None],
     ) -> None:
         self._folder, self._clock, self._on_change, self._follow = folder, clock, on_change, follow
         self._tools = Tools.of(plugins, folder=folder, clock=clock)
+        self._machine = machine
+        self._spare = max(machine.memory / 10, min(_GIB, machine.memory / 4))
         self._most = _AT_ONCE * max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._waiting: dict[Replica, Deployment] = {}
         self._started: set[Replica] = set()
@@ -97,17 +105,34 @@ class Foundry:
             return True, False
         return found.http is not None, found.grpc is not None
 
-    def start(self, deployments: Iterable[Deployment]) -> None:
-        """Start replicas that were made: those that requests wait for at once, of the others a few at a time."""
+    @property
+    def waits(self) -> bool:
+        """Whether replicas wait to be started."""
+        return bool(self._waiting)
+
+    def start(self, deployments: Iterable[Deployment], urgent: Callable[[Deployment], bool]) -> None:
+        """Start replicas that were made: those that requests wait for at once, of the others a few at a time.
+
+        While a tenth of the machine's memory is not free, or a GiB, or a quarter of a small machine, the others wait.
+
+        Args:
+            deployments: the deployments of those that may be started.
+            urgent: whether requests wait for a deployment.
+        """
         staying = {replica for each in deployments for replica in each.replicas}
         self._waiting = {replica: each for replica, each in self._waiting.items() if replica in staying}
-        busy = (ReplicaStage.FETCHING, ReplicaStage.STARTING)
-        self._started = {each for each in self._started if each in staying and each.observation.stage in busy}
+        self._started = {each for each in self._started if each in staying and each.observation.stage in _BUSY}
+        short = bool(self._waiting) and self._machine.available < self._spare
         for replica, deployment in list(self._waiting.items()):
-            if deployment.was_ready or len(self._started) < self._most:
+            if urgent(deployment) or not (short or len(self._started) >= self._most):
                 del self._waiting[replica]
                 self._started.add(replica)
                 replica.start()
+            elif short:
+                deployment.limited = deployment.limited or (
+                    f"Replicas that no request waits for are not started while less than {in_bytes(self._spare)} of "
+                    "memory are free."
+                )
 
     def refusal(self, deployment: Deployment) -> str:
         """What requests are told that wait for a revision which cannot start; empty where it can."""

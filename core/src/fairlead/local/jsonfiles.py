@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead import errors
 
-__all__ = ["load", "save"]
+__all__ = ["load", "save", "set_aside"]
 
 _log = logging.getLogger("fairlead.local")
 
@@ -47,11 +47,16 @@ def load(path: Path) -> Any:
     except OSError as error:
         _log.warning("%s cannot be read, and is ignored: %s", path, error.strerror)
     except (ValueError, RecursionError) as error:
-        aside = path.with_name(f"{path.name}.broken")
-        _log.warning("%s is broken, and is set aside as %s: %s", path, aside.name, error)
-        with contextlib.suppress(OSError):
-            path.replace(aside)
+        set_aside(path, str(error))
     return None
+
+
+def set_aside(path: Path, why: str) -> None:
+    """Rename a file that cannot be used, so that somebody can look at it."""
+    aside = path.with_name(f"{path.name}.broken")
+    _log.warning("%s is broken, and is set aside as %s: %s", path, aside.name, why)
+    with contextlib.suppress(OSError):
+        path.replace(aside)
 
 
 def _replace(path: Path, data: bytes, *, durable: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fairlead import errors
+from fairlead.resolve import ledger
 
 if TYPE_CHECKING:
     from fairlead.local.folder import Folder
@@ -28,9 +29,14 @@ class Keeper:
         self._saved: dict[Key, _Version] = {}
 
     def load(self, key: Key) -> Mapping[str, Any]:
-        """What was saved of a service; empty where nothing was."""
+        """What was saved of a service; empty where nothing was, or where it is broken: then it is set aside."""
         found = self._folder.load_json(_name(key))
-        return found if isinstance(found, dict) else {}
+        if found is None:
+            return {}
+        if problem := _problem(found):
+            self._folder.set_aside_json(_name(key), problem)
+            return {}
+        return dict(found)
 
     def save(self, service: Service) -> str | None:
         """Save a service if it changed; returns why that is not possible, if it is not."""
@@ -48,6 +54,25 @@ class Keeper:
         """Remove what was saved of a service."""
         self._saved.pop(key, None)
         self._folder.remove_json(_name(key))
+
+
+def _problem(record: object) -> str:
+    """Why this is no record of a service; empty where it is one."""
+    match record:
+        case {"generation": int(), "tracks": dict(tracks)}:
+            return next(filter(None, (_problem_of_track(name, each) for name, each in tracks.items())), "")
+    return "it is no record of a service"
+
+
+def _problem_of_track(name: str, track: object) -> str:
+    match track:
+        case {"ledger": kept, "manifests": dict(made)} if all(isinstance(each, dict) for each in made.values()):
+            try:
+                ledger.from_plain(kept, f"what was kept of {name}")
+            except errors.ConfigurationError as error:
+                return error.args[0] if error.args else str(error)
+            return ""
+    return f"what was kept of {name} is no record of a component"
 
 
 def _name(key: Key) -> str:

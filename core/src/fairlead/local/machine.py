@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from fairlead.contracts.quantities import in_bytes, quantity
 
@@ -15,6 +16,8 @@ __all__ = ["Allowed", "Claim", "Machine", "quantity"]
 
 _EXACT = 1e-9
 """Amounts such as 0.1 are not exact in binary: 10 times 0.1 cores fit in one."""
+_MOST: Final = 110
+"""Replicas of one claim, also where it requests nothing; as many Pods as a node of Kubernetes takes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +127,17 @@ class Machine:
         return result
 
     def _within_cores(self, claim: Claim) -> int:
-        """The most replicas of a claim that its cores allow, not fewer than one."""
-        request = claim.request("cpu")
+        """The most replicas of a claim that its cores allow, not fewer than one, and as many as any machine takes."""
+        request, wanted = claim.request("cpu"), min(max(0, claim.desired), _MOST)
         if request <= 0:
-            return max(0, claim.desired)
-        return min(max(0, claim.desired), max(1, math.floor(self.cores / request + _EXACT)))
+            return wanted
+        return min(wanted, max(1, math.floor(self.cores / request + _EXACT)))
 
     def _reason(self, claim: Claim, granted: int, asked: float) -> str:
         if granted >= claim.desired:
             return ""
+        if granted == _MOST:
+            return f"{granted} of {claim.desired} replicas: no more of one revision run on one machine."
         head = f"{granted} of {claim.desired} replicas: {claim.desired} would request"
         if granted >= self._within_cores(claim):
             cores = claim.desired * claim.request("cpu")

@@ -24,8 +24,10 @@ from fairlead.local.foundry import Foundry, free_port
 from fairlead.local.gateway.envoy import Gateway
 from fairlead.local.gateway.topology import Address, Topology
 from fairlead.local.keeper import Keeper
+from fairlead.local.machine import Machine
 from fairlead.local.scaling import Scaling
 from fairlead.local.service import Key, Service, key_of
+from fairlead.resolve.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +44,8 @@ _log = logging.getLogger("fairlead.local")
 
 _RESYNC: Final = 1.0
 """Seconds after which a pass is made though nothing asked for one."""
+_AT_REST: Final = 10.0
+"""The same while nothing runs, waits or ends: with many services a pass costs more than they all do otherwise."""
 _MEASURE: Final = 0.25
 """Seconds between two readings of what is in flight."""
 _QUIET: Final = 0.25
@@ -83,12 +87,14 @@ class Platform:
         self._folder, self._plugins, self._clock, self._on_change = folder, plugins, clock, on_change
         self._host, self._port = host, port or free_port()
         self._services: dict[Key, Service] = {}
+        self._catalogue = Catalogue()
         self._dirty = asyncio.Event()
         self._loops: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._keeper = Keeper(folder)
-        self._scaling = Scaling(plugins, clock)
-        self._foundry = Foundry(folder, plugins, clock, on_change=self.touch, follow=self._scaling.follow)
+        machine = Machine()
+        self._scaling = Scaling(plugins, clock, machine)
+        self._foundry = Foundry(folder, plugins, clock, machine, on_change=self.touch, follow=self._scaling.follow)
         self._activator = Activator(folder.runtime, on_wake=self._wake, on_exit=self._activator_ended)
         self._gateway = Gateway(
             folder.runtime,
@@ -101,6 +107,7 @@ class Platform:
         self._routed = Topology()
         self._assigned: dict[str, Seats] = {}
         self._down = ""
+        self._settled = False
 
     @property
     def address(self) -> str:
@@ -115,20 +122,26 @@ class Platform:
     # -- its life ---------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the gateway and the activator, and begin to make what is declared.
+        """Start the gateway and the activator, and meanwhile begin to make what is declared.
 
         Raises:
             ConfigurationError: the port is taken, or the gateway is not installed.
         """
-        await self._activator.start()
+        self._down = "The gateway is starting."
+        self._spawn(self._passes())
+        activator = asyncio.ensure_future(self._activator.start())
         try:
             await self._gateway.start()
+            await activator
         except BaseException:
-            await self._activator.stop()
+            activator.cancel()
+            await asyncio.gather(activator, return_exceptions=True)
+            await self.stop()
             raise
+        self._gateway_back()
         self._record_processes()
-        self._spawn(self._passes())
         self._spawn(self._measurements())
+        self.touch()
 
     async def stop(self) -> None:
         """End everything: first nobody is let in, then what is in flight is answered, then the replicas end."""
@@ -167,6 +180,8 @@ class Platform:
     def declare(self, resources: Sequence[Resource]) -> None:
         """Take the whole world as it is declared now: services that are not in it any more go."""
         catalogue = catalogues.installed(self._plugins, resources)
+        if catalogue != self._catalogue:  # so that services know by one look that theirs is the same
+            self._catalogue = catalogue
         now = self._clock()
         declared = {key_of(each): each for each in resources if isinstance(each, InferenceService)}
         for key in self._services.keys() - declared.keys():
@@ -174,7 +189,7 @@ class Platform:
         for key, manifest in declared.items():
             if (service := self._services.get(key)) is None:
                 service = self._services[key] = Service(key, self._foundry, self._keeper.load(key))
-            service.declare(manifest, catalogue, CONFIG, now)
+            service.declare(manifest, self._catalogue, CONFIG, now)
             self._open_internal_port(service)
         self.touch()
 
@@ -203,8 +218,10 @@ class Platform:
 
     async def _passes(self) -> None:
         while True:
+            # `asyncio.wait_for` loses a cancellation that comes in the same turn as what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), _RESYNC)
+                async with asyncio.timeout(_AT_REST if self._rests else _RESYNC):
+                    await self._dirty.wait()
             self._dirty.clear()
             try:
                 await self._pass()
@@ -213,7 +230,15 @@ class Platform:
                 self._tell(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_RETRY)
 
+    @property
+    def _rests(self) -> bool:
+        """Whether everything is as it should be, and will be until something asks for another pass."""
+        deployments = [each for service in self.services for each in service.deployments()]
+        ending = any(each.retired or each.ending for each in deployments)
+        return self._settled and self._scaling.idle and not (self._foundry.waits or ending)
+
     async def _pass(self) -> None:
+        self._settled = False
         for service in self.services:
             service.settle()
         self._scale()
@@ -228,32 +253,37 @@ class Platform:
         changed = [views.publish(each, self._ingress(), self.address, self._clock()) for each in self.services]
         if any(changed) or gone:
             self._on_change()
-        self._save()
+        saved = self._save()
+        self._settled = saved and not (any(changed) or gone or self._down)
 
-    def _scale(self) -> None:
-        """Have as many replicas of each revision as is decided, and as the machine allows."""
+    def _scale(self, growing: str | None = None) -> None:
+        """Have as many replicas of each revision as is decided, and as the machine allows; see `Scaling.apply`."""
         owners = {each.backend: service for service in self.services for each in service.deployments()}
         wanted = [each for service in self.services for track in service.tracks.values() for each in track.active]
-        for change in self._scaling.apply(wanted):
+        for change in self._scaling.apply(wanted, growing=growing):
             events = owners[change.deployment.backend].events
             (events.warning if change.bad else events.normal)(self._clock(), change.reason, change.message)
         self._scaling.keep({each.backend for each in wanted})
-        self._foundry.start(wanted)
+        self._foundry.start(wanted, self._scaling.waits)
 
     async def _connect(self) -> None:
         """Send requests where they are to go: first what comes on top, and then what falls away.
 
         Until the gateway has taken the new routes, requests may go where they went before.
         """
-        self._assign(leaving=True)
-        await self._route(leaving=True)
+        if any(each.leaving for service in self.services for each in service.deployments()):
+            self._assign(leaving=True)
+            await self._route(leaving=True)
         self._assign(leaving=False)
         await self._route(leaving=False)
 
     def _assign(self, *, leaving: bool) -> None:
         """Tell the activator where requests that it holds may go."""
-        everything = [each for service in self.services for each in service.deployments()]
-        seats = {each.backend: self._seats(each, leaving=leaving) for each in everything}
+        seats = {
+            each.backend: self._seats(service, each, leaving=leaving)
+            for service in self.services
+            for each in service.deployments()
+        }
         for backend in self._assigned.keys() - seats.keys():
             self._activator.forget(backend)
         for backend, now in seats.items():
@@ -261,11 +291,11 @@ class Platform:
                 self._activator.assign(backend, now)
         self._assigned = seats
 
-    def _seats(self, deployment: Deployment, *, leaving: bool) -> Seats:
+    def _seats(self, service: Service, deployment: Deployment, *, leaving: bool) -> Seats:
         timeout = deployment.component.timeout
         return Seats(
-            rest=deployment.addresses(grpc=False, leaving=leaving),
-            grpc=deployment.addresses(grpc=True, leaving=leaving),
+            rest=service.addresses(deployment, grpc=False, leaving=leaving),
+            grpc=service.addresses(deployment, grpc=True, leaving=leaving),
             capacity=deployment.component.container_concurrency,
             max_waiting=_MOST_WAITING,
             deadline=timeout or _HOLD,
@@ -337,8 +367,13 @@ class Platform:
         self._scaling.observe(passing, held)
 
     def _wake(self, backend: str) -> None:
-        """A request waits for a revision that has no replicas."""
+        """A request waits for a revision that has no replicas: they start now, whatever a pass is waiting for.
+
+        None is let go now, since that pass may be about to end what it has taken from the routes.
+        """
         self._scaling.wake(backend)
+        if not self._stopping:
+            self._scale(growing=backend)
         self.touch()
 
     # -- what ends --------------------------------------------------------------------------------------
@@ -389,10 +424,14 @@ class Platform:
         for service in self.services:
             service.events.warning(self._clock(), "PassFailed", message)
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
+        """Keep what the next life has to know; whether that succeeded."""
+        saved = True
         for service in self.services:
             if (problem := self._keeper.save(service)) is not None:
                 service.events.warning(self._clock(), "StateNotSaved", problem)
+                saved = False
+        return saved
 
     def _record_processes(self) -> None:
         for pid in (self._gateway.pid, self._activator.pid):

@@ -18,6 +18,7 @@ from fairlead.resolve.status import Unresolved
 if TYPE_CHECKING:
     from fairlead.api.status import InferenceServiceStatus
     from fairlead.local.deployment import Deployment
+    from fairlead.local.gateway.topology import Address
     from fairlead.resolve.catalogue import Catalogue
     from fairlead.resolve.config import Config
     from fairlead.resolve.service import ResolvedComponent, ResolvedService
@@ -89,7 +90,7 @@ class Service:
         self.generation = int(record.get("generation", 0))
         self.deleted = False
         self.seen: object = None
-        self._world: tuple[Catalogue, Config] | None = None
+        self._given: tuple[InferenceService, Catalogue, Config] | None = None
         self._deployer = deployer
         self._record = record
 
@@ -101,11 +102,14 @@ class Service:
     # -- what is declared -------------------------------------------------------------------------------
 
     def declare(self, manifest: InferenceService, catalogue: Catalogue, config: Config, now: float) -> None:
-        """Take what is declared now."""
+        """Take what is declared now; nothing happens where that is what is there."""
+        given = (manifest, catalogue, config)
+        if given == self._given and self.unresolved is None and not self.deleted:
+            return
+        self._given = given
         declared = default(manifest, config)
         changed = self.declared is None or declared.spec != self.declared.spec
         self.declared = declared
-        self._world = (catalogue, config)
         self.generation += changed
         self.deleted = False
         try:
@@ -185,9 +189,24 @@ class Service:
             return None
         try:
             resolved = resolve(InferenceService.parse(dict(manifest)), catalogue, config)
-        except errors.Unresolvable:
+        except (errors.Unresolvable, ValueError):  # of another version of the platform, perhaps
             return None
         return next((each for each in self._components(resolved) if each.name == name), None)
+
+    def addresses(self, deployment: Deployment, *, grpc: bool, leaving: bool) -> tuple[Address, ...] | None:
+        """Where requests that wait for a deployment may go: to what has its traffic now, once it is to end itself.
+
+        Args:
+            deployment: one of its own.
+            grpc: whether for gRPC.
+            leaving: whether replicas that are let go count as well.
+        """
+        found = deployment.addresses(grpc=grpc, leaving=leaving)
+        if found != () or not deployment.retired:
+            return found
+        track = self.tracks.get(self.serving.get(deployment.component.kind, ""))
+        heirs = [track.deployments.get(each.revision) for each in track.shares if each.percent] if track else []
+        return tuple(sorted({each for heir in heirs if heir for each in heir.addresses(grpc=grpc) or ()}))
 
     # -- what comes of it -------------------------------------------------------------------------------
 
@@ -199,8 +218,9 @@ class Service:
         for track, names in going:
             if track.wanted or track.name not in needed:
                 track.retire(names)
-            if track.wanted and track.missing and self._world is not None:
-                self._restore(track, *self._world)
+            if track.wanted and track.missing and self._given is not None:
+                _, catalogue, config = self._given
+                self._restore(track, catalogue, config)
 
     def _choose(self) -> None:
         """Which track answers for each component: the declared one, or the one before until that is ready."""

@@ -22,7 +22,7 @@ _REST: Final = 0.1
 """Seconds to the next look while something changes, at most: whoever writes is waited for, and nobody longer."""
 
 _Look: TypeAlias = tuple[int, int, int, int]
-_World: TypeAlias = dict[Path, _Look]
+_World: TypeAlias = dict[str, _Look]  # a Path for each file would take longer than to look at it
 
 
 class Watcher:
@@ -48,7 +48,7 @@ class Watcher:
         self._interval = interval
         self._sleep = sleep
         self._told = self._before = self._look()
-        self._missing: dict[Path, int] = {}
+        self._missing: dict[str, int] = {}
 
     def poll(self) -> frozenset[Path]:
         """Look once; the files that were added, changed or removed since they were last told, as far as they rest."""
@@ -63,43 +63,44 @@ class Watcher:
             self._told[path] = now[path]
         for path in gone:
             del self._told[path], self._missing[path]
-        return frozenset(changed | gone)
+        return frozenset(map(Path, changed | gone))
 
     async def changes(self) -> AsyncIterator[frozenset[Path]]:
         """Whatever changes, for as long as it is asked for."""
         while True:
-            await self._sleep(self._interval if self._rests else min(self._interval, _REST))
+            await self._sleep(min(self._interval, _REST) if self._grows else self._interval)
             # The file system may be slow, or gone for a while.
             if found := await asyncio.to_thread(self.poll):
                 yield found
 
     @property
-    def _rests(self) -> bool:
-        """Whether all that was seen is told."""
-        return self._before == self._told
+    def _grows(self) -> bool:
+        """Whether anything that was seen is not told yet; what is gone is given the time to come back."""
+        return any(look != self._told.get(path) for path, look in self._before.items())
 
     def _look(self) -> _World:
         return dict(_looks(self._paths))
 
 
-def _looks(paths: Sequence[Path]) -> Iterator[tuple[Path, _Look]]:
+def _looks(paths: Sequence[Path]) -> Iterator[tuple[str, _Look]]:
     for path in paths:
         try:
             found = path.stat()
             if not stat.S_ISDIR(found.st_mode):
                 if found.st_size:
-                    yield path, _of(found)
+                    yield str(path), _of(found)
                 continue
-            inside = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)[:_MOST_FILES]
+            with os.scandir(path) as entries:
+                inside = sorted((each.path, each) for each in entries if os.path.splitext(each.name)[1] in SUFFIXES)  # noqa: PTH122 -- as above
         except OSError:
             continue
-        for each in inside:
+        for name, each in inside[:_MOST_FILES]:
             try:
                 found = each.stat()
             except OSError:
                 continue
             if stat.S_ISREG(found.st_mode) and found.st_size:
-                yield each, _of(found)
+                yield name, _of(found)
 
 
 def _of(found: os.stat_result) -> _Look:

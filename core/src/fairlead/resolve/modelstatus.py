@@ -51,9 +51,8 @@ def model_status(observed: ComponentObservation | None, previous: ModelStatus | 
         outcome, ready, broken = _Outcome("InProgress", "Pending"), 0, 0
     else:
         outcome = _outcome(latest, previous, was_ready=latest.name == observed.latest_ready)
-        alive = [each for revision in observed.revisions for each in readiness.newest_first(revision)]
-        ready = sum(each.stage is ReplicaStage.READY for each in alive)
-        broken = sum(readiness.faulty(each) for each in readiness.newest_first(latest))
+        ready = sum(_loaded(each) for each in observed.revisions)
+        broken = _broken(latest)
     return ModelStatus(
         transition_status=outcome.transition,
         states=ModelStates(active_model_state=_active(observed), target_model_state=outcome.target),
@@ -93,12 +92,15 @@ def failed(status: ModelStatus | None) -> bool:
 
 def _outcome(latest: RevisionObservation, previous: ModelStatus | None, *, was_ready: bool) -> _Outcome:
     replicas = readiness.newest_first(latest)
-    wakes = was_ready and bool(replicas) and not failed(previous)
-    if readiness.answers(latest) or (wakes and all(map(readiness.coming, replicas))):
+    if readiness.answers(latest):
         return _running(latest, replicas)
-    if latest.reason:
-        reason: FailureReason = next((each for each in _REASONS if each == latest.reason), "RuntimeUnhealthy")
-        return _Outcome("BlockedByFailedLoad", "FailedToLoad", FailureInfo(reason=reason, message=latest.message))
+    if hindered := readiness.hindrance(latest):
+        reason: FailureReason = next((each for each in _REASONS if each == hindered.reason), "RuntimeUnhealthy")
+        failure = FailureInfo(reason=reason, message=hindered.message or None)
+        return _Outcome("BlockedByFailedLoad", "FailedToLoad", failure)
+    wakes = was_ready and latest.answered and not _failing(previous, latest.name)
+    if wakes and replicas and all(map(readiness.coming, replicas)):
+        return _running(latest, replicas)
     if not replicas or readiness.retried(replicas[0]):
         # Between two attempts of what failed, and while one is made, the failure stands.
         if failed(previous) and _failure_of(previous, latest.name):
@@ -131,13 +133,26 @@ def _active(observed: ComponentObservation | None) -> ModelState:
     serving = {each.revision for each in shares if each.percent}
     revisions = [each for each in (observed.revisions if observed else ()) if each.name in serving]
     replicas = [replica for each in revisions for replica in readiness.newest_first(each)]
-    if any(each.stage is ReplicaStage.READY for each in replicas):
+    if any(map(_loaded, revisions)):
         return "Loaded"
     if any(readiness.coming(each) for each in replicas):
         return "Loading"
     if revisions and not replicas and all(map(readiness.answers, revisions)):
         return "Standby"
-    return "FailedToLoad" if replicas else "Pending"
+    return "FailedToLoad" if replicas or any(each.silent for each in revisions) else "Pending"
+
+
+def _loaded(revision: RevisionObservation) -> int:
+    """How many of its replicas answer; none where its requests get no answer, whatever its replicas say."""
+    ready = sum(each.stage is ReplicaStage.READY for each in readiness.newest_first(revision))
+    return 0 if revision.silent else ready
+
+
+def _broken(revision: RevisionObservation) -> int:
+    """How many of its replicas do not answer although they should."""
+    replicas = readiness.newest_first(revision)
+    mute = [each for each in replicas if revision.silent and each.stage is ReplicaStage.READY]
+    return len(mute) + sum(map(readiness.faulty, replicas))
 
 
 def _failure(replica: ReplicaObservation) -> FailureInfo:
@@ -154,6 +169,12 @@ def _failure_of(previous: ModelStatus | None, revision: str) -> FailureInfo | No
     """The failure that was told before, where it is about this revision."""
     info = None if previous is None else previous.last_failure_info
     return info if info is not None and info.model_revision_name == revision else None
+
+
+def _failing(previous: ModelStatus | None, revision: str) -> bool:
+    """Whether this revision has failed, and has not loaded since: also while another attempt is in progress."""
+    over = previous is None or previous.transition_status == "UpToDate"
+    return not over and _failure_of(previous, revision) is not None
 
 
 def _dated(

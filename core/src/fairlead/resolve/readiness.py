@@ -22,6 +22,7 @@ __all__ = [
     "coming",
     "component",
     "faulty",
+    "hindrance",
     "newest_first",
     "retried",
     "revision",
@@ -53,8 +54,9 @@ def newest_first(revision: RevisionObservation) -> list[ReplicaObservation]:
 
 
 def retried(replica: ReplicaObservation) -> bool:
-    """Whether it is on its way for another time, after it failed."""
-    return replica.stage in BEGINNING and (replica.restarts > 0 or replica.exit_code is not None)
+    """Whether it is on its way for another time, after its process ended or its model could not be fetched."""
+    failed = replica.restarts > 0 or replica.exit_code is not None or replica.fetch_failed
+    return replica.stage in BEGINNING and failed
 
 
 def coming(replica: ReplicaObservation) -> bool:
@@ -80,6 +82,14 @@ def answers(observed: RevisionObservation) -> bool:
     )
 
 
+def hindrance(observed: RevisionObservation) -> Verdict | None:
+    """Why a revision does not answer whatever its replicas do; None where that depends on them."""
+    if observed.silent:
+        told = observed.message or "Requests to it get no answer, although its replicas are ready."
+        return Verdict("False", observed.reason or "NotAnswering", told)
+    return Verdict("False", observed.reason, observed.message) if observed.reason else None
+
+
 def revision(observed: RevisionObservation, before: Verdict | None = None) -> Verdict:
     """Whether a revision answers.
 
@@ -91,8 +101,8 @@ def revision(observed: RevisionObservation, before: Verdict | None = None) -> Ve
     """
     if answers(observed):
         return conditions.TRUE
-    if observed.reason:
-        return Verdict("False", observed.reason, observed.message)
+    if hindered := hindrance(observed):
+        return hindered
     replicas = newest_first(observed)
     if wrong := next((each for each in replicas if faulty(each)), None):
         return _fault(wrong, before)

@@ -54,3 +54,7 @@ def _claims(service: InferenceService, config: Config) -> Iterator[tuple[tuple[s
     values = {"Name": service.metadata.name, "Namespace": namespace, "IngressDomain": config.ingress_domain}
     host = _PLACEHOLDER.sub(lambda match: values[match[1]], config.domain_template)
     yield ("host", host), "metadata.name", f"the host {findings.shown(host)}"
+    domain = host.removeprefix(f"{service.metadata.name}-{namespace}.")
+    for component in implementations.components(service):
+        own = f"{service.metadata.name}-{component.kind}-{namespace}.{domain}"
+        yield ("host", own), "metadata.name", f"the host {findings.shown(own)} of {component.path}"

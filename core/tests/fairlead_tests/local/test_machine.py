@@ -111,12 +111,18 @@ def test_a_group_without_a_limit_limits_nothing(system: System, quota: str) -> N
 
 
 def test_what_there_is_room_for_is_given_without_a_word() -> None:
-    wanted = [claim("a", 2, 1.0, GI), claim("b", 0, 1.0, GI), claim("c", 10**12)]
+    wanted = [claim("a", 2, 1.0, GI), claim("b", 0, 1.0, GI), claim("c", 110)]
     assert Machine(2, 8 * GI).allowance(wanted) == [
         Allowed(name="a", replicas=2),
         Allowed(name="b", replicas=0),
-        Allowed(name="c", replicas=10**12),
+        Allowed(name="c", replicas=110),
     ]
+
+
+def test_what_requests_nothing_has_a_bound_as_well() -> None:
+    (allowed,) = Machine(2, 8 * GI).allowance([claim("a", 10**12)])
+    assert allowed.replicas == 110
+    assert allowed.reason == "110 of 1000000000000 replicas: no more of one revision run on one machine."
 
 
 def test_memory_that_is_not_there_is_named() -> None:
@@ -208,4 +214,4 @@ def test_the_rules_hold_for_any_claims(wanted: list[Claim], cores: float, memory
         if found.replicas < each.desired:
             more = found.replicas + 1
             crowded = total + each.requests["memory"] > memory * GI - 1
-            assert crowded or more * each.requests["cpu"] > cores
+            assert crowded or more * each.requests["cpu"] > cores or more > 110

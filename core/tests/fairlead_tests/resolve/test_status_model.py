@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fairlead.api.status import FailureInfo, InferenceServiceStatus
     from fairlead.resolve.observation import ComponentObservation
 
+NAME = "iris-predictor-00001"
+
 
 def derived(
     predictor: ComponentObservation, previous: InferenceServiceStatus | None = None, now: str = AT
@@ -158,3 +160,44 @@ def test_a_revision_that_cannot_run_here_blocks(word: str, reason: str) -> None:
     found = derived(component(revision(1, desired=1, reason=word, message="Install podman.")))
     assert states(found) == ("BlockedByFailedLoad", "Pending", "FailedToLoad")
     assert (failure(found).reason, failure(found).message) == (reason, "Install podman.")
+
+
+def test_an_attempt_after_a_failure_is_in_progress_until_it_loads_however_often_it_is_looked_at() -> None:
+    first = derived(component(revision(1, replica("unready")), traffic=[(1, 100)]))
+    attempt = component(revision(1, replica("starting", "r2", 5.0)), traffic=[(1, 100)], latest_ready=NAME)
+    second = derived(attempt, first, LATER)
+    assert states(second) == ("InProgress", "Loading", "Pending")
+    assert failure(second) == failure(first)
+    assert derived(attempt, second, LATER) == second
+
+
+def test_the_failure_of_another_revision_does_not_hold_back_one_that_wakes() -> None:
+    first = derived(component(revision(2, replica("failed", message="No."))))
+    waking = component(revision(1, replica("starting")), traffic=[(1, 100)], latest_ready=NAME)
+    second = derived(waking, first, LATER)
+    assert states(second) == ("UpToDate", "Loading", "Loaded")
+    assert second.model_status is not None
+    assert second.model_status.last_failure_info is None
+    assert derived(waking, second, LATER) == second
+
+
+def test_a_model_that_began_at_zero_is_in_progress_until_it_first_loads() -> None:
+    waking = component(revision(1, replica("starting"), ready=True, answered=False), traffic=[(1, 100)])
+    assert states(derived(waking)) == ("InProgress", "Loading", "Pending")
+
+
+def test_a_model_that_leaves_requests_without_an_answer_has_failed() -> None:
+    told = {"reason": "NotAnswering", "message": "The last 3 requests had no answer within 5 s."}
+    ready = [replica(), replica(name="r2"), replica("stopping", "r3")]
+    found = derived(component(revision(1, *ready, silent=True, **told), traffic=[(1, 100)]), derived(rolled_out()))
+    assert states(found) == ("BlockedByFailedLoad", "FailedToLoad", "FailedToLoad")
+    assert copies(found) == (2, 0)
+    assert (failure(found).reason, failure(found).message) == ("RuntimeUnhealthy", told["message"])
+    at_zero = derived(component(revision(1, ready=True, silent=True, **told), traffic=[(1, 100)]), found)
+    assert states(at_zero) == ("BlockedByFailedLoad", "FailedToLoad", "FailedToLoad")
+
+
+def test_a_failed_model_is_not_woken_while_its_revision_cannot_answer() -> None:
+    waking = revision(1, replica("starting"), ready=True, silent=True, reason="NotAnswering", message="No answer.")
+    found = derived(component(waking, traffic=[(1, 100)]), derived(rolled_out()))
+    assert states(found)[0] == "BlockedByFailedLoad"

@@ -20,6 +20,7 @@ from fairlead.resolve.service import ComponentKind, ResolvedService
 from fairlead_tests.resolve.observing import AT, LATER, service, words
 
 WORDS = st.sampled_from(["", "CrashLoopBackOff"])
+ON_THE_WAY = {"pending", "fetching", "starting", "stopping"}
 NAMES = ("c-00003", "c-00002", "c-00001")
 
 
@@ -44,6 +45,7 @@ def revisions(draw: st.DrawFn, name: str) -> RevisionObservation:
         reason=draw(WORDS),
         message=draw(WORDS),
         answered=draw(st.booleans()),
+        silent=draw(st.booleans()),
     )
 
 
@@ -94,11 +96,18 @@ def test_a_status_that_is_derived_again_from_the_same_does_not_change(
 
 
 def would_answer(revision: RevisionObservation) -> bool:
-    """Whether it may take traffic, and a replica is ready or one can be expected to be."""
+    """Whether it may take traffic, requests get answers, and a replica is ready or one can be expected to be."""
     alive = [each for each in revision.replicas if each.stage != "stopping"]
-    again = [each for each in alive if each.restarts or each.exit_code is not None]
+    again = [each for each in alive if each.restarts or each.exit_code is not None or each.fetch_failed]
     wrong = [each for each in alive if each.stage in ("failed", "unready") or each in again]
-    return revision.ready and (any(each.stage == "ready" for each in alive) or (revision.answered and not wrong))
+    expected = any(each.stage == "ready" for each in alive) or (revision.answered and not wrong)
+    return revision.ready and not revision.silent and expected
+
+
+def may_wake(revision: RevisionObservation) -> bool:
+    """Whether it has answered, and all its replicas may be on their way."""
+    coming = {each.stage for each in revision.replicas} <= ON_THE_WAY
+    return revision.answered and not revision.reason and coming
 
 
 @hypothesis.given(services, observations)
@@ -114,11 +123,23 @@ def test_a_service_is_ready_only_when_everything_that_has_traffic_answers(
         if share.percent
     ]
     answering = {
-        (kind, each.name) for kind, seen in observed.components.items() for each in seen.revisions if each.ready
+        (kind, each.name) for kind, seen in observed.components.items() for each in seen.revisions if would_answer(each)
     }
     complete = {kind for kind, _ in serving} == set(wanted.components)
     expected = complete and set(serving) <= answering and observed.ingress.ready and not wanted.stopped
     assert (words(found)["Ready"][0] == "True") == expected
+
+
+@hypothesis.given(services, observations, observations)
+def test_a_model_is_up_to_date_only_when_its_latest_revision_has_answered_and_nothing_is_wrong_with_it(
+    wanted: ResolvedService, earlier: ServiceObservation, observed: ServiceObservation
+) -> None:
+    before = status.derive(wanted, earlier, None, AT)
+    model = status.derive(wanted, observed, before, LATER).model_status
+    predictor = observed.components.get(ComponentKind.PREDICTOR)
+    revisions = () if predictor is None else predictor.revisions[:1]
+    sound = [each for each in revisions if not each.silent and (would_answer(each) or may_wake(each))]
+    assert sound or model is None or model.transition_status != "UpToDate"
 
 
 @hypothesis.given(services, observations)

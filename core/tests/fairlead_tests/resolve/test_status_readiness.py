@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final
+
 import pytest
 
 from fairlead.resolve import status
@@ -17,6 +19,9 @@ from fairlead_tests.resolve.observing import (
     states,
     words,
 )
+
+if TYPE_CHECKING:
+    from fairlead.resolve.observation import ReplicaObservation
 
 CRASHED = replica("failed", reason="CrashLoopBackOff", message="iris.pkl: no such file.", exit_code=1)
 
@@ -99,6 +104,16 @@ def test_a_service_that_fails_as_it_wakes_is_not_ready() -> None:
     assert words(found, "Ready") == {"Ready": ("False", "CrashLoopBackOff")}
 
 
+def test_a_service_whose_model_cannot_be_fetched_as_it_wakes_is_not_ready_between_attempts_either() -> None:
+    told: dict[str, Any] = {"reason": "FetchFailed", "message": "No such bucket.", "fetch_failed": True}
+    first = component(revision(1, replica("failed", **told), ready=True), traffic=[(1, 100)])
+    before = status.derive(service(), observation(first), None, AT)
+    again = component(revision(1, replica("fetching", **told), ready=True), traffic=[(1, 100)])
+    found = status.derive(service(), observation(again), before, LATER)
+    assert words(found, "Ready") == words(before, "Ready") == {"Ready": ("False", "FetchFailed")}
+    assert found == before
+
+
 def test_a_service_that_began_at_zero_is_not_ready_before_it_has_answered() -> None:
     asleep = component(revision(1, ready=True, answered=False), traffic=[(1, 100)])
     found = status.derive(service(), observation(asleep), None, AT)
@@ -159,3 +174,33 @@ def test_a_canary_without_traffic_that_fails_does_not() -> None:
     pinned = component(revision(2, CRASHED), revision(1, replica()), traffic=[(2, 0), (1, 100)])
     found = status.derive(service(), observation(pinned), None, AT)
     assert words(found, "Ready") == {"Ready": ("True", None)}
+
+
+SILENT: Final[dict[str, Any]] = {
+    "silent": True,
+    "reason": "NotAnswering",
+    "message": "The last 3 requests had no answer within 5 s.",
+}
+
+
+@pytest.mark.parametrize("replicas", [[], [replica()], [replica("starting")]])
+def test_a_revision_that_leaves_requests_without_an_answer_is_not_ready_whatever_its_replicas_say(
+    replicas: list[ReplicaObservation],
+) -> None:
+    before = status.derive(service(), observation(), None, AT)
+    mute = component(revision(1, *replicas, ready=True, **SILENT), traffic=[(1, 100)])
+    found = status.derive(service(), observation(mute), before, LATER)
+    assert words(found, "Ready", "LatestDeploymentReady") == dict.fromkeys(
+        ("Ready", "LatestDeploymentReady"), ("False", "NotAnswering")
+    )
+    assert condition(found, "Ready").message == "The last 3 requests had no answer within 5 s."
+    assert (found.components or {})["predictor"].url is None
+    again = status.derive(service(), observation(), found, LATER)
+    assert words(again, "Ready") == {"Ready": ("True", None)}
+
+
+def test_a_revision_that_leaves_requests_without_an_answer_and_says_no_more_is_not_ready_either() -> None:
+    mute = component(revision(1, replica(), silent=True), traffic=[(1, 100)])
+    found = status.derive(service(), observation(mute), None, AT)
+    assert words(found, "Ready") == {"Ready": ("False", "NotAnswering")}
+    assert "no answer" in (condition(found, "Ready").message or "")

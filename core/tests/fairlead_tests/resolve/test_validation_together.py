@@ -113,6 +113,14 @@ def test_two_services_do_not_have_one_host() -> None:
     assert 'metadata.name: the host "a-b-c.example.com" is also that of InferenceService c/a-b.' in found
 
 
+def test_no_service_has_the_host_of_a_component_of_another() -> None:
+    first = service(metadata={"name": "a"})
+    second = service(metadata={"name": "a-predictor"})
+    for found in (check(first, second), check(second, first)):
+        assert len(found) == 1
+        assert 'the host "a-predictor-default.example.com"' in found[0]
+
+
 def test_runtimes_are_checked_beside_each_other() -> None:
     same = formats(("sklearn", "1", 2))
     found = check(runtime("one", supportedModelFormats=same), runtime("two", supportedModelFormats=same))

@@ -100,7 +100,7 @@ def _common(protocol: Protocol, max_requests: int | None) -> Message:
     bounds = {
         "max_connections": _UNBOUNDED,
         "max_pending_requests": _UNBOUNDED,
-        "max_requests": _UNBOUNDED if max_requests is None else max_requests,
+        "max_requests": _UNBOUNDED if max_requests is None else min(max_requests, _UNBOUNDED),
         "max_retries": _UNBOUNDED,
     }
     return {

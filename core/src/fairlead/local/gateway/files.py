@@ -75,8 +75,10 @@ class Files:
 
     async def _put(self, resource: Resource) -> None:
         """Write a file if its content is another, and wait until Envoy works by it."""
-        pattern = f"^{re.escape(resource.counter)}[.](version_text|update_rejected)$"
-        version, rejected = f"{resource.counter}.version_text", f"{resource.counter}.update_rejected"
+        pattern = f"^{re.escape(resource.counter)}[.](version_text|update_rejected|update_failure)$"
+        version = f"{resource.counter}.version_text"
+        # What is no message at all counts as a failure; what is one and cannot be, as rejected.
+        refused = [f"{resource.counter}.{each}" for each in ("update_rejected", "update_failure")]
         before = await admin.statistics(self._socket, pattern)
         if before.get(version) == resource.version == self._written.get(resource.file):
             return
@@ -93,7 +95,7 @@ class Files:
         pause = _PAUSE
         while loop.time() < deadline:
             now = await admin.statistics(self._socket, pattern)
-            if now.get(rejected) != before.get(rejected):
+            if any(now.get(each) != before.get(each) for each in refused):
                 words = last_words(self._log, logged)
                 raise PlatformError(f"The gateway refuses {resource.file}: {words.rpartition(_REFUSED)[2]}")
             if now.get(version) == resource.version:

@@ -63,6 +63,7 @@ def local_replies() -> Message:
         mappers += _rules({"response_flag_filter": {"flags": list(flags)}}, text)
     lost = _all({"response_flag_filter": {"flags": ["UAEX"]}}, _status("EQ", 503))
     mappers += _rules(lost, "The activator does not answer; try again later.")
+    mappers += _rules(_status("EQ", 400), "The request cannot be read: %RESPONSE_CODE_DETAILS%.")
     mappers += _rules(_status("GE", 400), "%LOCAL_REPLY_BODY%")
     return {"mappers": mappers}
 

@@ -47,6 +47,9 @@ _RETRIES: Final[Message] = {
 
 _REASON_BYTES: Final = 65536
 
+_LONGEST: Final = 10 * 365 * 86400.0
+"""Seconds that Envoy is told where more are asked for: it takes no routes at all where one has too many."""
+
 
 def conflicts(routes: Iterable[Route]) -> tuple[str, ...]:
     """What is declared twice, one sentence each; the first route of those that claim a host or a path has it.
@@ -109,7 +112,8 @@ def internal_way(internal: Internal) -> str:
 
 
 def _virtual_host(domains: list[str], routes: list[Message]) -> Message:
-    return {"name": domains[0], "domains": domains, "routes": routes}
+    # What all routes have in common is said once: Envoy takes its time to read what there is of many services.
+    return {"name": domains[0], "domains": domains, "retry_policy": _RETRIES, "routes": routes}
 
 
 def _hosts(route: Route) -> Iterable[str]:
@@ -139,9 +143,8 @@ def _rule(split: Split, protocol: Protocol, rewrite: Message, backends: Mapping[
         return _refusal(404, f"This component does not answer {_words(protocol)}.")
     common = {
         **rewrite,
-        "timeout": "0s" if split.timeout is None else f"{split.timeout:.9g}s",
-        "retry_policy": _RETRIES,
-        "request_mirror_policies": list(_mirrors(split, protocol, backends)),
+        "timeout": _seconds(split.timeout),
+        **({"request_mirror_policies": mirrors} if (mirrors := list(_mirrors(split, protocol, backends))) else {}),
         # A backend that does not speak what its split does has no cluster.
         "cluster_not_found_response_code": "NOT_FOUND",
     }
@@ -153,6 +156,11 @@ def _rule(split: Split, protocol: Protocol, rewrite: Message, backends: Mapping[
         destination, filters = _destination(backend, protocol)
         weighted.append({"name": destination, "weight": percent, **filters})
     return {"route": {"weighted_clusters": {"clusters": weighted}, **common}}
+
+
+def _seconds(timeout: float | None) -> str:
+    """A time as Envoy reads it: no exponent, and no more than a number of seconds that it takes; ``0s`` is without."""
+    return "0s" if timeout is None else f"{min(timeout, _LONGEST):.9f}".rstrip("0").rstrip(".") + "s"
 
 
 def _refusal(status: int, reason: str) -> Message:

@@ -133,5 +133,7 @@ class Watch:
     async def _pause(self) -> None:
         """Wait a little, longer the longer it takes; less when the process writes something."""
         pause = min(_LONGEST, max(_SHORTEST, (self._monotonic() - self._began) / _SHARE))
+        # `asyncio.wait_for` loses a cancellation that comes in the same turn as what it waits for.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._nudged.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._nudged.wait()
