@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fairlead.local.folder import Folder
 from fairlead_tests.waiting import eventually
 from integration.platforms import Platform, constant, isvc, platform
 from integration.servers import custom
@@ -220,6 +221,19 @@ def test_a_model_that_ends_its_process_when_it_is_asked_is_told(running: Platfor
     eventually(lambda: running.replicas("fatal")[0]["restarts"] == 1)
     assert running.ask("fatal").status_code == 200
     running.wait_ready("fatal")
+
+
+def test_sockets_that_a_cleaner_removes_are_made_again(running: Platform, tmp_path: Path) -> None:
+    running.declare(custom("swept", tmp_path / "swept"), "swept.yaml")
+    running.wait_ready("swept")
+    runtime = Folder(environ=running.environ).runtime
+    sockets = list(runtime.glob("*.sock"))
+    assert {each.name for each in sockets} >= {"control.sock", "envoy.sock", "activator.sock"}
+    for each in sockets:
+        each.unlink()
+    eventually(lambda: all(each.exists() for each in sockets))
+    running.wait_ready("swept")
+    eventually(lambda: running.ask("swept").status_code == 200)
 
 
 def test_a_killed_platform_leaves_nothing_and_the_next_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ _MOST_ASKED: Final = 64 * 1024
 """Bytes that a request may have."""
 
 _MOST_CLIENTS: Final = 32
+_LOOK: Final = 2.0
+"""Seconds between two looks at whether the socket is still there."""
 _PATIENCE: Final = 10.0
 """Seconds within which a client asks, and within which it takes what it is answered."""
 
@@ -45,6 +47,7 @@ class Control:
         self._path = path
         self._commands = commands
         self._server: asyncio.Server | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._clients: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -54,19 +57,37 @@ class Control:
             ConfigurationError: the socket cannot be made.
         """
         try:
-            self._path.unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MOST_ASKED)
-            self._path.chmod(0o600)
+            await self._listen()
         except OSError as error:
             raise errors.ConfigurationError(
                 f"{self._path} cannot be listened on: {error.strerror or error}.",
                 remedy="Remove it, or name a folder of your own in XDG_RUNTIME_DIR.",
             ) from error
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _listen(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=_MOST_ASKED)
+        self._path.chmod(0o600)
+
+    async def _keep(self) -> None:
+        """Listen again where the socket was removed, as cleaners of temporary folders do."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            if not self._path.exists():
+                _log.warning("%s was removed, and is made again", self._path)
+                with contextlib.suppress(OSError):
+                    await self._listen()
 
     async def stop(self) -> None:
         """Close the socket and all connections."""
         if self._server is None:
             return
+        if self._keeper is not None:
+            self._keeper.cancel()
         self._server.close()
         for task in list(self._clients):
             task.cancel()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -339,18 +341,36 @@ class Platform:
         ports = replica.ports
         listening = [] if ports is None else [port for port in (ports.http, ports.grpc) if port is not None]
         addresses = [Address(LOOPBACK, port) for port in listening]
-        return any([await self._gateway.active(deployment.backend, each) for each in addresses])
+        try:
+            return any([await self._gateway.active(deployment.backend, each) for each in addresses])
+        except errors.PlatformError:  # a gateway that has ended sends nothing
+            return False
 
     # -- what is measured -------------------------------------------------------------------------------
 
     async def _measurements(self) -> None:
         """Read what is in flight and what waits, and let the strategies decide when it is their time."""
+        told = ""
         while True:
             await asyncio.sleep(_MEASURE)
             try:
+                self._mend()
                 await self._measure()
-            except Exception:  # noqa: BLE001  # the loop has to outlive whatever one reading meets
-                _log.exception("What is in flight could not be read; another reading follows.")
+                told = ""
+            except Exception as error:  # noqa: BLE001  # the loop has to outlive whatever one reading meets
+                if str(error) != told:
+                    told = str(error)
+                    _log.warning("What is in flight cannot be read; it is tried again.", exc_info=True)
+
+    def _mend(self) -> None:
+        """End the gateway, or the activator, if its socket was removed: it is started again with another."""
+        for part, path in ((self._gateway, self._gateway.admin), (self._activator, self._activator.socket)):
+            pid = part.pid
+            if pid is not None and not self._down and not path.exists():
+                _log.warning("%s was removed; what listens there is started again.", path)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                return
 
     async def _measure(self) -> None:
         if not self._scaling.idle:

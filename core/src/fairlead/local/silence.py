@@ -41,6 +41,6 @@ class Silence:
             return ""
         within = "in time" if timeout is None else f"within {timeout:g} s"
         return (
-            f"The last {self._in_a_row} requests had no answer {within}. See what the model does in its log, or give it"
-            " more time with timeout."
+            f"The last {_IN_A_ROW} requests or more had no answer {within}. See what the model does in its log, or give"
+            " it more time with timeout."
         )

@@ -91,6 +91,9 @@ class Activator:
             raise RuntimeError("the activator runs already")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            if self._listener is not None and not self._socket.exists():  # somebody has removed it
+                self._listener.close()
+                self._listener = None
             if self._listener is None:
                 self._listener = _listen(self._socket)
             ours, theirs = sockets.socketpair()

@@ -89,6 +89,11 @@ class Gateway:
         self._files = Files(self._discovery, socket=self._admin, log=self.log)
 
     @property
+    def admin(self) -> Path:
+        """The unix socket on which Envoy is asked how it is."""
+        return self._admin
+
+    @property
     def pid(self) -> int | None:
         """The process id of Envoy; None while it does not run."""
         return None if self._process is None else self._process.pid

@@ -78,6 +78,7 @@ def _connection_manager(way: str, routes: Path, access_log: Path | None) -> Mess
         server_header_transformation="PASS_THROUGH",
         stream_idle_timeout=_STREAM_IDLE,
         request_headers_timeout=_HEADERS_TIMEOUT,
+        http_protocol_options={"accept_http_10": True, "default_host_for_http_10": "localhost"},  # ab speaks it
         http2_protocol_options={"max_concurrent_streams": 1024},
         local_reply_config=replies.local_replies(),
         access_log=[] if access_log is None else [_access_log(access_log)],
