@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from fairlead.contracts.unpickling import UnpicklingMode, UnpicklingPolicy
     from fairlead.custom.model import CustomModel
     from fairlead.hookspecs import hookimpl
+    from fairlead.predictor.client import Predictor
 
 _HOMES = {
     "Artifact": "contracts.runtime",
@@ -71,6 +72,7 @@ _HOMES = {
     "Model": "contracts.runtime",
     "ModelFormat": "contracts.runtime",
     "ModelMetadata": "contracts.runtime",
+    "Predictor": "predictor.client",
     "RemoteObject": "contracts.storage",
     "Replica": "contracts.autoscaler",
     "ReplicaPhase": "contracts.autoscaler",
@@ -111,6 +113,7 @@ __all__ = [
     "Model",
     "ModelFormat",
     "ModelMetadata",
+    "Predictor",
     "RemoteObject",
     "Replica",
     "ReplicaPhase",

@@ -14,7 +14,9 @@
     │   ├── Overloaded                the queue is full, or memory is; try again later
     │   ├── DeadlineExceeded          no answer within the deadline
     │   ├── NotSupported              the model or the server does not offer this
-    │   └── InferenceFailed           the model raised, or answered nonsense
+    │   ├── InferenceFailed           the model raised, or answered nonsense
+    │   └── PredictorFailed           the predictor behind this server answered with an error
+    │       └── PredictorUnavailable  ... or cannot be reached
     ├── ConfigurationError            a setting, a flag or a combination of them is wrong
     │   ├── InvalidManifest           a document declares no object that is known, or declares it wrong
     │   └── Unresolvable              an InferenceService that nothing here can run as it stands
@@ -78,6 +80,8 @@ __all__ = [
     "PluginError",
     "PluginIncompatible",
     "PluginNotInstalled",
+    "PredictorFailed",
+    "PredictorUnavailable",
     "ReplicaFailed",
     "RequestError",
     "SampleFailed",
@@ -201,6 +205,32 @@ class NotSupported(RequestError):
 
 class InferenceFailed(RequestError):
     """The model raised an exception, or answered something that is no answer."""
+
+
+class PredictorFailed(RequestError):
+    """The predictor that a transformer or an explainer asks answered with an error, or with no answer at all.
+
+    Args:
+        reason: what it said, where it said something.
+        status: the HTTP status for the client: the predictor's own where it tells the client something (400 to 499,
+            501, 503, 504), 502 otherwise.
+        remedy: what to do next.
+        retry_after: seconds after which the client may try again, where that may help.
+    """
+
+    def __init__(
+        self, reason: str, *, status: int = 502, remedy: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class PredictorUnavailable(PredictorFailed):
+    """The predictor cannot be reached, or the connection broke before it had answered."""
+
+    def __init__(self, reason: str, *, remedy: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(reason, status=503, remedy=remedy, retry_after=retry_after)
 
 
 # -- configuration --------------------------------------------------------------------------------------

@@ -36,21 +36,20 @@ _log = logging.getLogger("fairlead.server")
 _WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "max_asyncio_workers": "models are not called in a pool of threads",
     "protocol": "every model answers every protocol",
-    "predictor_protocol": "there is no predictor host to ask",
-    "predictor_use_ssl": "there is no predictor host to ask",
-    "predictor_request_timeout_seconds": "there is no predictor host to ask",
-    "predictor_request_retries": "there is no predictor host to ask",
+    "predictor_request_retries": "a request to a predictor is sent once: it may have been answered",
     "configure_logging": "logging is always configured; see --log-level and --log-format",
 }
 """Flags of KServe's model server that are accepted, so that existing arguments go on working, and that do nothing."""
 
 _REFUSED: Final[Mapping[str, str]] = {
-    "predictor_host": "Forwarding to a predictor is not supported; serve the model itself.",
-    "enable_predictor_health_check": "Forwarding to a predictor is not supported; serve the model itself.",
+    "enable_predictor_health_check": "A transformer is ready once it has loaded, whether or not its predictor is.",
     "log_config_file": "Logging configuration files are not supported; use --log-level and --log-format.",
     "access_log_format": "Access log formats are not supported; use --access-log with --log-format.",
 }
 """Flags of KServe's model server whose meaning cannot be had here, each with the remedy."""
+
+_OF_PREDICTOR: Final = ("predictor_protocol", "predictor_use_ssl", "predictor_request_timeout_seconds")
+"""Settings that have no effect without a predictor host, for whatever runtime they are given."""
 
 _NEARLY: Final = 0.9
 """How alike a variable and a setting are that differ by a slip, from 0 to 1."""
@@ -313,6 +312,9 @@ def _check_flags(args: argparse.Namespace) -> None:
     for name, reason in _WITHOUT_EFFECT.items():
         if getattr(args, name) is not None:
             _log.warning("--%s has no effect: %s", name, reason)
+    for name in _OF_PREDICTOR:
+        if getattr(args, f"runtime_{name}", None) is not None and not _asks_predictor(args):
+            _log.warning("--%s has no effect: there is no --predictor_host to ask", name)
 
 
 def _models(args: argparse.Namespace, plugins: Plugins) -> tuple[Sequence[ModelSource], Repository | None]:
@@ -396,13 +398,24 @@ def _runtime_options(args: argparse.Namespace, runtimes: Mapping[str, RuntimeSpe
     """
     names = {setting.name for spec in runtimes.values() for setting in spec.settings if setting.flags}
     given = {name: getattr(args, f"runtime_{name}", None) for name in sorted(names)}
-    found: dict[str, SettingValue] = {name: value for name, value in given.items() if value is not None}
+    found: dict[str, SettingValue] = {
+        name: value
+        for name, value in given.items()
+        if value is not None and (name not in _OF_PREDICTOR or _asks_predictor(args))
+    }
     for assignment in args.set:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise errors.ConfigurationError(f"--set {assignment!r} has no value.", remedy="Write --set name=value.")
         found[name] = value
     return found
+
+
+def _asks_predictor(args: argparse.Namespace) -> bool:
+    """Whether a predictor host is given, by its flag or as a setting."""
+    return bool(getattr(args, "runtime_predictor_host", None)) or any(
+        assignment.startswith("predictor_host=") for assignment in args.set
+    )
 
 
 def _metavar(default: Any, choices: Sequence[Any] = ()) -> str:

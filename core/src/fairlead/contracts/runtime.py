@@ -284,6 +284,9 @@ class _LoadedModel(abc.ABC):
     saved_with: Mapping[str, str] = {}
     """Versions that the artefact was saved with, by distribution name; the core compares them with the installed."""
 
+    untried: str = "No sample could be made from its metadata"
+    """Why the model has no samples, where it has none: a warning says so, because Ready then means less."""
+
     notes: Sequence[str] = ()
     """Findings of the load that a user should see in the model's status, one sentence each."""
 

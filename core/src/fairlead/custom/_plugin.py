@@ -26,6 +26,31 @@ SPEC = RuntimeSpec(
             default="",
             help="The model's own options as a JSON object; the model finds them in self.options.",
         ),
+        Setting(
+            name="predictor_host",
+            default="",
+            help="host:port of the predictor that a transformer or an explainer asks.",
+            flags=("--predictor_host", "--predictor-host"),
+        ),
+        Setting(
+            name="predictor_protocol",
+            default="v1",
+            help="The protocol that the predictor is asked by.",
+            choices=("v1", "v2", "grpc-v2"),
+            flags=("--predictor_protocol", "--predictor-protocol"),
+        ),
+        Setting(
+            name="predictor_use_ssl",
+            default=False,
+            help="Whether the predictor is asked over TLS.",
+            flags=("--predictor_use_ssl", "--predictor-use-ssl"),
+        ),
+        Setting(
+            name="predictor_request_timeout_seconds",
+            default=600,
+            help="Seconds within which the predictor must answer, where the client waits as long; 0 for any.",
+            flags=("--predictor_request_timeout_seconds", "--predictor-request-timeout-seconds"),
+        ),
     ),
     unpickles=True,
 )

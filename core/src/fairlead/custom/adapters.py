@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fairlead.contracts.runtime import AsyncModel, Model, ModelMetadata
 from fairlead.custom import hooks
 from fairlead.custom.thread import HookThread
+from fairlead.predictor.client import ASKED_FOR
 
 if TYPE_CHECKING:
     from fairlead.contracts.tensors import InferRequest, InferResponse
@@ -34,6 +35,7 @@ class SyncAdapter(Model):
     def __init__(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
         self._pipeline = pipeline
         self._forget = forget
+        self.untried = pipeline.untried
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -82,6 +84,7 @@ class AsyncAdapter(AsyncModel):
     def __init__(self, pipeline: Pipeline, forget: Callable[[], None]) -> None:
         self._pipeline = pipeline
         self._forget = forget
+        self.untried = pipeline.untried
         self._thread = HookThread(f"fairlead-hooks-{pipeline.model.name}")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unloading: asyncio.Task[None] | None = None
@@ -135,6 +138,7 @@ class AsyncAdapter(AsyncModel):
 
     async def _run(self, chain: Chain, request: InferRequest) -> InferResponse:
         self._loop = asyncio.get_running_loop()
+        ASKED_FOR.set(request)  # of this task alone
         value = self._pipeline.value(chain, request)
         for hook in chain.hooks:
             call = functools.partial(hook.call, value, **hook.arguments(request))

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fairlead import errors
-from fairlead.contracts.tensors import Datatype, InferResponse, Tensor, TensorSpec
+from fairlead.contracts.tensors import Datatype, InferRequest, InferResponse, Tensor, TensorSpec
 from fairlead.custom import frames, specs
 
 if TYPE_CHECKING:
-    from fairlead.contracts.tensors import InferRequest
     from fairlead.custom.hooks import Hook
 
-__all__ = ["respond"]
+__all__ = ["ask", "respond"]
 
 _OUTPUT = "output-0"
 """The name of an output that has none, as KServe's own runtimes call it."""
+_INPUT = "input-0"
+"""The same of an input of a predictor."""
 
 
 def respond(result: Any, hook: Hook, request: InferRequest, declared: Sequence[TensorSpec]) -> InferResponse:
@@ -45,6 +46,44 @@ def respond(result: Any, hook: Hook, request: InferRequest, declared: Sequence[T
     except (ValueError, errors.InvalidInput) as error:
         raise errors.InferenceFailed(f"{hook.name} returned no valid answer ({hook.place}): {error}.") from error
     return InferResponse(model_name=request.model_name, id=request.id, outputs=outputs or (), payload=payload)
+
+
+def ask(result: Any, hook: Hook, request: InferRequest) -> InferRequest:
+    """The request to a predictor that a hook's result stands for.
+
+    It goes to the model of the same name, with the id and the parameters of the request that is being answered.
+
+    Args:
+        result: what the hook returned; an InferRequest is asked as it is.
+        hook: that hook, for messages.
+        request: what is being answered.
+
+    Raises:
+        InferenceFailed: it stands for none.
+    """
+    if isinstance(result, InferRequest):
+        return result
+    try:
+        inputs = _tensors(result, declared=False, name=_INPUT)
+        payload = _payload(result) if inputs is None else None
+        if isinstance(payload, (bool, int, float)):
+            raise ValueError(f"a {type(result).__name__} is no request")
+    except (ValueError, errors.InvalidInput) as error:
+        raise errors.InferenceFailed(
+            f"{hook.name} returned what no predictor can be asked ({hook.place}): {error}."
+        ) from error
+    if isinstance(payload, (list, tuple)):
+        payload = {"instances": payload}
+    parameters = {name: value for name, value in request.parameters.items() if name != "content_type"}
+    if frames.is_frame(result):
+        parameters["content_type"] = "pd"
+    return InferRequest(
+        model_name=request.model_name,
+        inputs=inputs or (),
+        id=request.id,
+        parameters=parameters,
+        payload=payload.encode() if isinstance(payload, str) else payload,
+    )
 
 
 def _tensors(result: Any, declared: bool, name: str) -> list[Tensor] | None:

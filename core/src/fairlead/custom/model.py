@@ -7,8 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fairlead import errors
+
 if TYPE_CHECKING:
     from fairlead.contracts.tensors import TensorSpec
+    from fairlead.predictor.client import Predictor
 
 __all__ = ["CustomModel"]
 
@@ -31,6 +34,9 @@ class CustomModel:
     Every hook may be a plain method or ``async def``. After the value a hook may take parameters named ``headers``
     (the transport's headers, names in lower case), ``parameters`` (the request's parameters) and ``request`` (the
     `fairlead.InferRequest`).
+
+    Served with ``--predictor_host``, the class may leave `predict` out: then the predictor answers in its place, and
+    `postprocess` is given that answer as its own first parameter is annotated.
 
     The base declares the hooks with ``*args: Any``, so that a type checker accepts whatever signature a subclass
     gives them.
@@ -56,6 +62,24 @@ class CustomModel:
     artifact: Path = Path()
     options: Mapping[str, Any] = MappingProxyType({})
 
+    @property
+    def predictor(self) -> Predictor:
+        """The predictor that ``--predictor_host`` names, set before `load`; ask it in an ``async def`` hook.
+
+        Raises:
+            NotSupported: the model is served without one.
+        """
+        found: Predictor | None = self.__dict__.get("predictor")
+        if found is None:
+            raise errors.NotSupported(
+                f"{type(self).__name__} asks a predictor, and there is none.", remedy="Serve it with --predictor_host."
+            )
+        return found
+
+    @predictor.setter
+    def predictor(self, predictor: Predictor) -> None:
+        self.__dict__["predictor"] = predictor
+
     def load(self) -> Any:
         """Get ready: read weights, open connections; called once, after `name`, `artifact` and `options` are set.
 
@@ -67,7 +91,7 @@ class CustomModel:
         raise NotImplementedError(f"{type(self).__name__} defines no preprocess")
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Answer; every model defines this one."""
+        """Answer; every model defines this one, except those that leave it to a predictor."""
         raise NotImplementedError(f"{type(self).__name__} defines no predict")
 
     def postprocess(self, *args: Any, **kwargs: Any) -> Any:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead import errors
 from fairlead.contracts import sampling
-from fairlead.contracts.runtime import Capability, ModelMetadata
+from fairlead.contracts.runtime import Capability, Model, ModelMetadata
 from fairlead.contracts.tensors import InferRequest, InferResponse
-from fairlead.custom import answers, hints, hooks, specs, values
+from fairlead.custom import answers, forwarding, hints, hooks, specs, values
 
 if TYPE_CHECKING:
     from fairlead.custom.model import CustomModel
+    from fairlead.predictor.client import Predictor
 
 __all__ = ["Chain", "Pipeline"]
 
@@ -31,28 +32,49 @@ class Pipeline:
 
     Args:
         model: the object; its `CustomModel.load` has been called.
+        predictor: who answers where the class defines no ``predict``.
 
     Raises:
         ModelLoadError: a hook, an annotation or a declaration of the class is wrong.
     """
 
-    def __init__(self, model: CustomModel) -> None:
+    def __init__(self, model: CustomModel, predictor: Predictor | None = None) -> None:
         self.model = model
+        self._asks = predictor is not None
         self._inputs = specs.check_declared("inputs", model.inputs)
         self._outputs = specs.check_declared("outputs", model.outputs)
         before, after = hooks.find(model, "preprocess"), hooks.find(model, "postprocess")
         predict, explain = hooks.find(model, "predict"), hooks.find(model, "explain")
-        if predict is None:
-            raise errors.ModelLoadError(
-                f"{type(model).__name__} defines no predict.", remedy="Define `def predict(self, value)`."
-            )
-        self.predict = _chain(before, predict, after)
         self.explain = _chain(before, explain, after) if explain is not None else None
+        if predict is not None:
+            self.predict = _chain(before, predict, after)
+        elif predictor is not None:
+            self.predict = self._forwarding(predictor, before, after)
+        else:
+            raise errors.ModelLoadError(
+                f"{type(model).__name__} defines no predict.",
+                remedy="Define `def predict(self, value)`, or leave it to a predictor with --predictor_host.",
+            )
         self.awaits = any(hook.awaits for hook in self.hooks)
         self._check()
         self.metadata = ModelMetadata(
             platform="python", inputs=self._inputs, outputs=self._outputs, capabilities=self._capabilities()
         )
+
+    def _forwarding(self, predictor: Predictor, before: hooks.Hook | None, after: hooks.Hook | None) -> Chain:
+        chain = _chain(before, forwarding.hook(predictor, before, after), after)
+        # Tensors are made of V1 instances only where somebody looks at them.
+        wants_json = self.explain is None or Capability.JSON in self.explain.taker.capabilities
+        if before is None and wants_json and not self._inputs and predictor.target.protocol == "v1":
+            return Chain(chain.hooks, forwarding.AsSent())
+        return chain
+
+    @property
+    def untried(self) -> str:
+        """Why there are no samples, where there are none."""
+        if self._asks:
+            return "A model that asks a predictor is not tried, because the predictor may come later"
+        return Model.untried
 
     @property
     def hooks(self) -> tuple[hooks.Hook, ...]:
@@ -86,11 +108,13 @@ class Pipeline:
         return answers.respond(result, chain.hooks[-1], request, self._outputs if chain is self.predict else ())
 
     def samples(self) -> Sequence[InferRequest]:
-        """The author's sample, else one made from the declared inputs.
+        """The author's sample, else one made from the declared inputs; none where a predictor is asked.
 
         Raises:
             SampleFailed: the author's ``sample`` raises, or what it returned is not what the first hook takes.
         """
+        if self._asks:
+            return ()
         if not hooks.defines(self.model, "sample"):
             return sampling.from_metadata(self.metadata)
         place = hooks.place_of(self.model.sample)

@@ -16,12 +16,23 @@ from fairlead.custom import adapters, hooks
 from fairlead.custom.model import CustomModel
 from fairlead.custom.pipeline import Pipeline
 from fairlead.custom.source import SourcePackage
+from fairlead.predictor.client import Predictor
+from fairlead.predictor.target import Target, trust
 
 __all__ = ["PythonRuntime"]
 
 T = TypeVar("T")
 
 _MODEL_FILE = "model.py"
+
+_ANSWERING = ("predict", "preprocess", "postprocess", "explain")
+"""Hooks of which one makes a class a transformer or an explainer, where there is a predictor."""
+
+_OWN = (
+    *("class", "options", "predictor_host", "predictor_protocol"),
+    *("predictor_use_ssl", "predictor_request_timeout_seconds"),
+)
+"""Settings of the runtime, which are none of the model's own options."""
 
 
 class PythonRuntime(Runtime):
@@ -48,15 +59,26 @@ class PythonRuntime(Runtime):
             raise
 
     def _adapted(self, module: ModuleType, file: Path, settings: LoadSettings, forget: Callable[[], None]) -> AnyModel:
-        found = _class_of(module, file, str(settings.options.get("class", "")))
+        predictor = _predictor_of(settings)
+        found = _class_of(
+            module, file, str(settings.options.get("class", "")), _ANSWERING if predictor else ("predict",)
+        )
         options = _options_of(settings)
         model = _guarded(found, file, f"{found.__name__}() cannot be made")
         model.name = settings.model_name
         model.artifact = file.parent
         model.options = options
+        if predictor is not None:
+            model.predictor = predictor
         _guarded(lambda: adapters.run_hook(model.load), file, f"{found.__name__}.load failed")
-        pipeline = Pipeline(model)
-        return (adapters.AsyncAdapter if pipeline.awaits else adapters.SyncAdapter)(pipeline, forget)
+        pipeline = Pipeline(model, predictor)
+
+        def leave() -> None:
+            if predictor is not None:
+                predictor.close()
+            forget()
+
+        return (adapters.AsyncAdapter if pipeline.awaits else adapters.SyncAdapter)(pipeline, leave)
 
 
 def _file_of(artifact: Artifact) -> Path:
@@ -65,7 +87,7 @@ def _file_of(artifact: Artifact) -> Path:
     return (named[0] if named else artifact.only(("*.py",))).absolute()
 
 
-def _class_of(module: ModuleType, file: Path, wanted: str) -> type[CustomModel]:
+def _class_of(module: ModuleType, file: Path, wanted: str, answering: tuple[str, ...]) -> type[CustomModel]:
     """The class to serve: the one that the option names, else the one that the file defines.
 
     Raises:
@@ -80,8 +102,10 @@ def _class_of(module: ModuleType, file: Path, wanted: str) -> type[CustomModel]:
         names = ", ".join(known) or "none"
         raise errors.ModelLoadError(f"{file} has no CustomModel subclass {wanted!r} (it has: {names}).")
     own = {value.__name__: value for value in known.values() if value.__module__ == module.__name__}
-    # A class without predict is a base of others.
-    complete = {name: value for name, value in own.items() if hooks.defines(value, "predict")} or own
+    # A class without any of the hooks that answer is a base of others.
+    complete = {
+        name: value for name, value in own.items() if any(hooks.defines(value, each) for each in answering)
+    } or own
     if len(complete) == 1:
         return next(iter(complete.values()))
     if complete:
@@ -99,9 +123,30 @@ def _is_model_class(value: object) -> bool:
     return inspect.isclass(value) and issubclass(value, CustomModel) and value is not CustomModel
 
 
+def _predictor_of(settings: LoadSettings) -> Predictor | None:
+    """Who is asked by a transformer or an explainer; None where there is nobody.
+
+    Raises:
+        ConfigurationError: the address is none, or the certificates that are trusted cannot be read.
+    """
+    options = settings.options
+    host = str(options.get("predictor_host", ""))
+    if not host:
+        return None
+    target = Target.parse(
+        host,
+        protocol=str(options.get("predictor_protocol", "v1")),
+        tls=bool(options.get("predictor_use_ssl", False)),
+        timeout=float(options.get("predictor_request_timeout_seconds", 600)),
+    )
+    if target.tls:
+        trust()  # what is wrong with it is told now
+    return Predictor(target, settings.model_name)
+
+
 def _options_of(settings: LoadSettings) -> Mapping[str, Any]:
     """The model's own options: those that are not the runtime's, and the JSON object in ``options``."""
-    own = {name: value for name, value in settings.options.items() if name not in ("class", "options")}
+    own = {name: value for name, value in settings.options.items() if name not in _OWN}
     text = str(settings.options.get("options", ""))
     try:
         given = json.loads(text) if text else {}

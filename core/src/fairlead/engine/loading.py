@@ -9,7 +9,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from fairlead import errors
@@ -123,7 +123,7 @@ class Loader:
         load = LoadSettings(
             model_name=name,
             unpickling=self._settings.unpickling,
-            options=complete(choice.spec, given, self._environ),
+            options=complete(choice.spec, given, self._environ, runtimes.values()),
         )
         runtime: Runtime = self._plugins.factory(Kind.RUNTIME, choice.spec)()
         async with self._weighed(prepared) as scale:
@@ -180,7 +180,7 @@ class Loader:
         """
         samples = await thread.run(model.samples)
         if not samples:
-            untried = "No sample could be made from its metadata, so that Ready means only that it has loaded."
+            untried = f"{model.untried}, so that Ready means only that it has loaded."
             return [*(f"Version skew: {each}." for each in skews), untried]
         notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
         for sample in samples:
@@ -253,7 +253,10 @@ class _Scale:
 
 
 def complete(
-    spec: RuntimeSpec, given: Mapping[str, SettingValue], environ: Mapping[str, str]
+    spec: RuntimeSpec,
+    given: Mapping[str, SettingValue],
+    environ: Mapping[str, str],
+    others: Iterable[RuntimeSpec] = (),
 ) -> dict[str, SettingValue]:
     """A runtime's settings: what was given, else what the environment says, else the defaults.
 
@@ -264,7 +267,11 @@ def complete(
     for name in given:
         if name not in known:
             names = ", ".join(known) or "none"
-            raise errors.ConfigurationError(f"Runtime {spec.name} has no setting {name!r} (it has: {names}).")
+            owners = [other.name for other in others if any(setting.name == name for setting in other.settings)]
+            raise errors.ConfigurationError(
+                f"Runtime {spec.name} has no setting {name!r} (it has: {names}).",
+                remedy=f"It is a setting of the runtime {', '.join(owners)}." if owners else None,
+            )
     return {
         name: setting.parse(str(given[name])) if name in given else _from_environment(setting, environ)
         for name, setting in known.items()

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fairlead import errors
+from fairlead.contracts import deadline
 from fairlead.contracts.runtime import AsyncModel, Capability, Model
 from fairlead.contracts.tensors import InferResponse
 from fairlead.engine import failure
@@ -233,6 +234,7 @@ class Serving:
         span: RequestSpan | None,
     ) -> None:
         started = time.perf_counter()
+        deadline.begin(patience)  # of this task alone
         late = f"Model with name {self.name} did not answer within {patience:.6g} seconds."
         computation = contextlib.nullcontext() if self._tracing is None else self._tracing.computation([span], rows=1)
         outcome: Outcome

@@ -24,8 +24,23 @@ _CODE: Final[dict[type[errors.FairleadError], StatusCode]] = {
     errors.DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     errors.NotSupported: StatusCode.UNIMPLEMENTED,
     errors.InferenceFailed: StatusCode.INTERNAL,
+    errors.PredictorUnavailable: StatusCode.UNAVAILABLE,
     errors.FairleadError: StatusCode.INTERNAL,
 }
+
+_OF_STATUS: Final[dict[int, StatusCode]] = {
+    401: StatusCode.UNAUTHENTICATED,
+    403: StatusCode.PERMISSION_DENIED,
+    404: StatusCode.NOT_FOUND,
+    408: StatusCode.DEADLINE_EXCEEDED,
+    409: StatusCode.ABORTED,
+    413: StatusCode.RESOURCE_EXHAUSTED,
+    429: StatusCode.RESOURCE_EXHAUSTED,
+    501: StatusCode.UNIMPLEMENTED,
+    503: StatusCode.UNAVAILABLE,
+    504: StatusCode.DEADLINE_EXCEEDED,
+}
+"""The codes of what a predictor answered; of other statuses, the client's mistakes are INVALID_ARGUMENT."""
 
 _LONGEST: Final = 1024
 """Bytes of a text: a client refuses metadata of more than 8 KiB, and one that is not ASCII has three on the wire."""
@@ -53,19 +68,27 @@ def failure_of(error: BaseException) -> Failure:
     """
     if not isinstance(error, errors.FairleadError):
         return Failure(StatusCode.INTERNAL, "Internal server error")
-    code = next(_CODE[kind] for kind in type(error).__mro__ if kind in _CODE)
+    if isinstance(error, errors.PredictorFailed):
+        code = _OF_STATUS.get(error.status) or _of_predictor(error.status)
+    else:
+        code = next(_CODE[kind] for kind in type(error).__mro__ if kind in _CODE)
     return Failure(code, _fitting(str(error)), _retry(error, code))
 
 
+def _of_predictor(status: int) -> StatusCode:
+    return StatusCode.INVALID_ARGUMENT if 400 <= status < 500 else StatusCode.INTERNAL
+
+
 def _retry(error: errors.FairleadError, code: StatusCode) -> Metadata:
-    if isinstance(error, errors.Overloaded):
+    after: int | None = getattr(error, "retry_after", None)
+    if after is not None and code is StatusCode.RESOURCE_EXHAUSTED:
         # A client with a retry policy obeys the second one (gRFC A6); the first is for people and other clients.
         return (
-            ("retry-after", str(error.retry_after)),
-            ("grpc-retry-pushback-ms", str(error.retry_after * 1000)),
+            ("retry-after", str(after)),
+            ("grpc-retry-pushback-ms", str(after * 1000)),
         )
     if code is StatusCode.UNAVAILABLE:
-        return (("retry-after", str(error.retry_after if isinstance(error, errors.ModelNotReady) else 1)),)
+        return (("retry-after", str(after or 1)),)
     return ()
 
 

@@ -17,13 +17,13 @@ from fairlead.protocol import documents, elements, schema, tables
 from fairlead.protocol.encoded import Encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fairlead.contracts.runtime import ModelMetadata
     from fairlead.contracts.tensors import InferResponse, Tensor
     from fairlead.protocol.documents import Body
 
-__all__ = ["decode", "encode"]
+__all__ = ["JSON", "decode", "encode", "predictions"]
 
 JSON: Final = "application/json"
 
@@ -107,7 +107,14 @@ def encode(response: InferResponse, request: InferRequest) -> Encoded:  # noqa: 
         case dict():
             return Encoded((documents.dump(payload),), JSON)
         case None:
-            return Encoded((documents.dump({"predictions": _predictions(response)}),), JSON)
+            return Encoded(
+                (
+                    documents.dump(
+                        {"predictions": predictions(response.outputs, f"Model with name {response.model_name}")}
+                    ),
+                ),
+                JSON,
+            )
         case _:
             return Encoded((documents.dump({"predictions": payload}),), JSON)
 
@@ -142,20 +149,30 @@ def _no_cloudevents() -> errors.NotSupported:
     )
 
 
-def _predictions(response: InferResponse) -> Any:
-    if not response.outputs:
-        raise errors.InferenceFailed(f"Model with name {response.model_name} answered without outputs.")
-    if len(response.outputs) == 1:
-        return _nested(response.outputs[0])
-    counts = {tensor.shape[:1] for tensor in response.outputs}
+def predictions(tensors: Sequence[Tensor], subject: str, role: str = "answered with outputs") -> Any:
+    """Tensors as the nested lists, or the records, of this protocol.
+
+    Args:
+        tensors: the tensors.
+        subject: whose they are, for messages.
+        role: what it did with them, for messages.
+
+    Raises:
+        InvalidInput: an element is not UTF-8, and JSON cannot carry it.
+        InferenceFailed: there are none, or they have no common rows.
+    """
+    if not tensors:
+        raise errors.InferenceFailed(f"{subject} {role.replace(' with ', ' without ')}.")
+    if len(tensors) == 1:
+        return _nested(tensors[0])
+    counts = {tensor.shape[:1] for tensor in tensors}
     if len(counts) > 1 or () in counts:
-        shapes = ", ".join(f"{tensor.name!r} {list(tensor.shape)}" for tensor in response.outputs)
+        shapes = ", ".join(f"{tensor.name!r} {list(tensor.shape)}" for tensor in tensors)
         raise errors.InferenceFailed(
-            f"Model with name {response.model_name} answered with outputs that have no common rows: {shapes}.",
-            remedy="Ask it by the V2 protocol.",
+            f"{subject} {role} that have no common rows: {shapes}.", remedy="Ask it by the V2 protocol."
         )
-    names = [tensor.name for tensor in response.outputs]
-    rows = zip(*(list(_nested(tensor)) for tensor in response.outputs), strict=True)
+    names = [tensor.name for tensor in tensors]
+    rows = zip(*(list(_nested(tensor)) for tensor in tensors), strict=True)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

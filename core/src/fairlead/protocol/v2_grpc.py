@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from fairlead.contracts.tensors import InferResponse, Parameter
 
-__all__ = ["Message", "decode", "encode", "parse"]
+__all__ = ["Message", "decode", "encode", "parameters_of", "parse", "set_parameter"]
 
 _RAW_INPUTS: Final = 7
 _OUTPUTS: Final = 5
@@ -117,7 +117,7 @@ def decode(message: Message, *, headers: Mapping[str, str]) -> InferRequest:
         inputs=list(inputs.values()),
         id=envelope.id or None,
         model_version=envelope.model_version or None,
-        parameters=_parameters(envelope.parameters, ()),
+        parameters=parameters_of(envelope.parameters, ()),
         outputs=_requested(envelope) if len(envelope.outputs) else [],
         headers=headers,
     )
@@ -148,7 +148,7 @@ def encode(response: InferResponse, request: InferRequest, *, raw: bool) -> byte
             id=response.id or request.id or str(uuid.uuid4()),
         )
         for name, value in response.parameters.items():
-            _set(envelope.parameters, name, value)
+            set_parameter(envelope.parameters, name, value)
         outputs: list[bytes | memoryview] = []
         elements: list[bytes | memoryview] = []
         for tensor in tensors:
@@ -170,7 +170,7 @@ def _input(message: Message, index: int) -> Tensor:
     where = f"input {name!r}"
     shape = _shape(given.shape, index)
     datatype = _DATATYPES.get(given.datatype) or schema.datatype(given.datatype, (*location, "datatype"))
-    parameters = _parameters(given.parameters, location)
+    parameters = parameters_of(given.parameters, location)
     size = None
     if parameters:
         _refuse_extensions(parameters, where)
@@ -210,7 +210,7 @@ def _shape(given: Sequence[int], index: int) -> tuple[int, ...]:
 def _requested(envelope: messages.PackedRequest) -> list[RequestedOutput]:
     outputs: dict[str, RequestedOutput] = {}
     for index, wanted in enumerate(envelope.outputs):
-        parameters = _parameters(wanted.parameters, ("outputs", index))
+        parameters = parameters_of(wanted.parameters, ("outputs", index))
         _refuse_extensions(parameters, f"output {wanted.name!r}")
         if wanted.name in outputs:
             raise errors.InvalidInput(f"the output {wanted.name!r} is asked for twice")
@@ -224,7 +224,16 @@ def _refuse_extensions(parameters: Mapping[str, Parameter], where: str) -> None:
             raise errors.NotSupported(f"{where} asks for {word}, an extension of Triton's")
 
 
-def _parameters(given: messages.Parameters, location: schema.Location) -> dict[str, Parameter]:
+def parameters_of(given: messages.Parameters, location: schema.Location) -> dict[str, Parameter]:
+    """The parameters of a message.
+
+    Args:
+        given: the map as it was received.
+        location: where it is, for messages.
+
+    Raises:
+        InvalidSchema: one has no value, or a number that is not finite.
+    """
     if not len(given):
         return {}
     found: dict[str, Parameter] = {}
@@ -253,7 +262,7 @@ def _write(tensor: Tensor, outputs: list[bytes | memoryview], elements: list[byt
     v2_tensors.require_consistent(tensor)
     output = messages.PackedOutput(name=tensor.name, datatype=tensor.datatype.value, shape=tensor.shape)
     for name, value in v2_tensors.own_parameters(tensor).items():
-        _set(output.parameters, name, value)
+        set_parameter(output.parameters, name, value)
     if raw:
         chunk = buffers.to_buffer(tensor)
         output.parameters[v2_binary.SIZE].int64_param = len(chunk)
@@ -266,7 +275,7 @@ def _write(tensor: Tensor, outputs: list[bytes | memoryview], elements: list[byt
     outputs += (v2_grpc_wire.delimited(_OUTPUTS, sum(map(len, pieces))), *pieces)
 
 
-def _set(parameters: messages.Parameters, name: str, value: object) -> None:
+def set_parameter(parameters: messages.Parameters, name: str, value: object) -> None:
     """Set a parameter.
 
     Raises:

@@ -23,6 +23,8 @@ _STATUS: Final[dict[type[errors.FairleadError], int]] = {
     errors.DeadlineExceeded: 504,
     errors.NotSupported: 501,
     errors.InferenceFailed: 500,
+    errors.PredictorFailed: 502,
+    errors.PredictorUnavailable: 503,
     errors.FairleadError: 500,
 }
 
@@ -46,15 +48,20 @@ def respond(error: BaseException) -> ErrorResponse:
     """The answer to a request that failed with this error."""
     if not isinstance(error, errors.FairleadError):
         return ErrorResponse(500, orjson.dumps({"error": _utf8(f"{type(error).__name__} : {error}")}))
-    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    if isinstance(error, errors.PredictorFailed):
+        status = error.status
+    else:
+        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
     body: dict[str, Any] = {"error": _utf8(str(error))}
     if isinstance(error, errors.InvalidSchema):
         location = ["body", "InferenceRequest", *error.location]
         body["detail"] = [{"type": error.kind, "loc": location, "msg": error.reason}]
-    if isinstance(error, errors.Overloaded | errors.ModelNotReady):
+    if isinstance(error, errors.Overloaded | errors.ModelNotReady | errors.PredictorFailed):
         retry: int | None = error.retry_after
     else:
-        retry = 1 if status == 503 else None
+        retry = None
+    if retry is None and status == 503:
+        retry = 1
     headers = ((b"retry-after", str(retry).encode()),) if retry is not None else ()
     return ErrorResponse(status, orjson.dumps(body), headers)
 

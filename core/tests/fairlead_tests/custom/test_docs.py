@@ -27,9 +27,16 @@ def test_every_block_passes_mypy_strict(write: Write) -> None:
 
 
 def test_the_blocks_answer_as_the_page_says(write: Write, load: Load) -> None:
-    smallest, declared, lengths, positive = (
-        load(write(block, f"block_{number}.py", header=""), name="m") for number, block in enumerate(BLOCKS)
+    asking = ("Inches", "Influence")
+    smallest, declared, lengths, _, area, _, positive = (
+        load(
+            write(block, f"block_{number}.py", header=""),
+            name="m",
+            **({"predictor_host": "127.0.0.1:1"} if any(f"class {name}(" in block for name in asking) else {}),
+        )
+        for number, block in enumerate(BLOCKS)
     )
+    assert ask(area, inputs=tensors(sides=[[2, 3]])).output("output-0").data.tolist() == [6]
     assert ask(smallest, inputs=tensors(x=[[1, 2], [3, 4]])).output("output-0").data.tolist() == [[2, 4], [6, 8]]
     assert len(declared.samples()) == 1
     assert ask(declared, inputs=tensors(x=[[1, 2]])).output("output-0").data.dtype == np.float32
