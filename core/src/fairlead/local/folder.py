@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairlead import errors
-from fairlead.local import jsonfiles, places, processes
+from fairlead.local import containerfiles, jsonfiles, places, processes
 from fairlead.local.processes import Identity
 
 __all__ = ["DEFAULT_NAME", "MARK", "Folder", "Holder", "option"]
+
+_log = logging.getLogger("fairlead.local")
 
 DEFAULT_NAME: Final = "default"
 MARK: Final = "FAIRLEAD_PLATFORM"
@@ -235,6 +238,8 @@ class Folder:
     def clean(self, patience: float = 5.0) -> list[Identity]:
         """End what is left over, with SIGTERM and then SIGKILL, and forget it; and remove what only that needed.
 
+        Containers that a killed platform has left are removed, too.
+
         The folders of replicas go, and logs that nobody has written to for a week.
 
         Args:
@@ -244,6 +249,8 @@ class Folder:
             What was ended.
         """
         ended = processes.end(self.leftovers(), patience)
+        for name in containerfiles.sweep(self.state / _REPLICAS):
+            _log.warning("The container %s was left over, and was removed.", name)
         self._recorded.clear()
         with contextlib.suppress(OSError):
             self._path(_PROCESSES).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead import errors
+from fairlead.local import containerfiles
 from fairlead.local.replicas import commands, containers, fetching, listening, probes, unsupported
 from fairlead.local.replicas.commands import SERVE, Launch
 from fairlead.local.replicas.orders import Ports
@@ -97,6 +98,7 @@ class Preparation:
         self._attempt += 1
         name = containers.name_of(self._order, self._attempt)
         engine = self._tools.engine()
+        containerfiles.note(self._order.folder, engine, name)
         return containers.command(self._order, ports, mounts, engine=engine, name=name, environ=environ), name
 
     def remove(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
+from fairlead.local import containerfiles
 from fairlead.local.replicas import (
     containers,
     endings,
@@ -203,6 +204,7 @@ class Replica:
                 await running.stop(self._grace)
                 if name is not None:
                     await containers.remove(launch, name)
+                    containerfiles.forget(self.order.folder)
 
     @contextlib.contextmanager
     def _started(self, launch: Launch, watch: Watch) -> Iterator[Process]:

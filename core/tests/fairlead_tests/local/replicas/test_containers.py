@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairlead import errors
+from fairlead.local import containerfiles
 from fairlead.local.replicas import containers
 from fairlead.local.replicas.orders import Ports
 from fairlead.resolve.observation import ReplicaStage
@@ -126,6 +127,18 @@ def test_a_container_runs_is_probed_within_and_is_removed_when_it_ends(tmp_path:
     told = (tmp_path / "told").read_text().splitlines()
     assert {"run me/server:1", "exec check"} <= set(told)
     assert told[-1] == "rm fairlead-default-iris-predictor-00001-x7k2p-1"
+
+
+def test_a_container_of_a_killed_platform_is_removed_by_the_next(tmp_path: Path) -> None:
+    replicas = tmp_path / "replicas"
+    runs, gone = replicas / "default" / "runs", replicas / "default" / "gone"
+    containerfiles.note(runs, engine(tmp_path), "fairlead-default-runs-1")
+    containerfiles.note(gone, engine(tmp_path), "fairlead-default-gone-1")
+    containerfiles.forget(gone)
+    (replicas / "default" / "odd").mkdir()
+    (replicas / "default" / "odd" / "container.json").write_text("[")
+    assert containerfiles.sweep(replicas) == ["fairlead-default-runs-1"]
+    assert (tmp_path / "told").read_text().splitlines() == ["rm fairlead-default-runs-1"]
 
 
 def test_a_missing_container_runtime_is_what_the_replica_says(tmp_path: Path) -> None:
