@@ -9,22 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fairlead import errors
 from fairlead.api import InferenceService
-from fairlead.local import catalogues, routing, views
-from fairlead.local.activator.process import Activator
-from fairlead.local.activator.seats import Seats
+from fairlead.local import catalogues, views
 from fairlead.local.config import CONFIG
-from fairlead.local.deployment import LOOPBACK
+from fairlead.local.datapath import DataPath
 from fairlead.local.foundry import Foundry, free_port
-from fairlead.local.gateway.envoy import Gateway
-from fairlead.local.gateway.topology import Address, Topology
 from fairlead.local.keeper import Keeper
 from fairlead.local.machine import Machine
 from fairlead.local.scaling import Scaling
@@ -56,10 +49,6 @@ _GRACE: Final = 30.0
 """Seconds that a replica has to finish what it does, where its PodSpec does not say."""
 _RETRY: Final = 1.0
 """Seconds after a failed pass until the next."""
-_MOST_WAITING: Final = 10_000
-"""Requests that may wait at the activator for one revision; as Knative has it."""
-_HOLD: Final = 600.0
-"""Seconds that a request may wait for a replica, where its component sets no ``timeout``."""
 
 
 class Platform:
@@ -97,18 +86,15 @@ class Platform:
         machine = Machine()
         self._scaling = Scaling(plugins, clock, machine)
         self._foundry = Foundry(folder, plugins, clock, machine, on_change=self.touch, follow=self._scaling.follow)
-        self._activator = Activator(folder.runtime, on_wake=self._wake, on_exit=self._activator_ended)
-        self._gateway = Gateway(
-            folder.runtime,
+        self._path = DataPath(
+            folder,
             host=host,
             port=self._port,
-            activator=self._activator.socket,
             access_log=access_log,
-            on_exit=self._gateway_ended,
+            on_wake=self._wake,
+            on_trouble=self._tell_all,
+            on_change=self.touch,
         )
-        self._routed = Topology()
-        self._assigned: dict[str, Seats] = {}
-        self._down = ""
         self._settled = False
 
     @property
@@ -129,19 +115,12 @@ class Platform:
         Raises:
             ConfigurationError: the port is taken, or the gateway is not installed.
         """
-        self._down = "The gateway is starting."
         self._spawn(self._passes())
-        activator = asyncio.ensure_future(self._activator.start())
         try:
-            await self._gateway.start()
-            await activator
+            await self._path.start()
         except BaseException:
-            activator.cancel()
-            await asyncio.gather(activator, return_exceptions=True)
             await self.stop()
             raise
-        self._gateway_back()
-        self._record_processes()
         self._spawn(self._measurements())
         self.touch()
 
@@ -151,7 +130,7 @@ class Platform:
         for task in list(self._loops):
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        await self._gateway.stop(_GRACE)
+        await self._path.close(_GRACE)
         replicas = [
             replica
             for service in self._services.values()
@@ -165,7 +144,7 @@ class Platform:
             for task in each.ending.values()
         ]
         await asyncio.gather(*(each.stop(_GRACE) for each in replicas), *ending, return_exceptions=True)
-        await self._activator.stop()
+        await self._path.stop()
         self._save()
 
     def touch(self) -> None:
@@ -244,7 +223,7 @@ class Platform:
         for service in self.services:
             service.settle()
         self._scale()
-        await self._connect()
+        await self._path.connect(self.services, self._foundry.refusal, self._clock())
         gone = False
         for service in self.services:
             self._release(service)
@@ -256,7 +235,7 @@ class Platform:
         if any(changed) or gone:
             self._on_change()
         saved = self._save()
-        self._settled = saved and not (any(changed) or gone or self._down)
+        self._settled = saved and not (any(changed) or gone or self._path.down)
 
     def _scale(self, growing: str | None = None) -> None:
         """Have as many replicas of each revision as is decided, and as the machine allows; see `Scaling.apply`."""
@@ -267,59 +246,6 @@ class Platform:
             (events.warning if change.bad else events.normal)(self._clock(), change.reason, change.message)
         self._scaling.keep({each.backend for each in wanted})
         self._foundry.start(wanted, self._scaling.waits)
-
-    async def _connect(self) -> None:
-        """Send requests where they are to go: first what comes on top, and then what falls away.
-
-        Until the gateway has taken the new routes, requests may go where they went before.
-        """
-        if any(each.leaving for service in self.services for each in service.deployments()):
-            self._assign(leaving=True)
-            await self._route(leaving=True)
-        self._assign(leaving=False)
-        await self._route(leaving=False)
-
-    def _assign(self, *, leaving: bool) -> None:
-        """Tell the activator where requests that it holds may go."""
-        seats = {
-            each.backend: self._seats(service, each, leaving=leaving)
-            for service in self.services
-            for each in service.deployments()
-        }
-        for backend in self._assigned.keys() - seats.keys():
-            self._activator.forget(backend)
-        for backend, now in seats.items():
-            if self._assigned.get(backend) != now:
-                self._activator.assign(backend, now)
-        self._assigned = seats
-
-    def _seats(self, service: Service, deployment: Deployment, *, leaving: bool) -> Seats:
-        timeout = deployment.component.timeout
-        return Seats(
-            rest=service.addresses(deployment, grpc=False, leaving=leaving),
-            grpc=service.addresses(deployment, grpc=True, leaving=leaving),
-            capacity=deployment.component.container_concurrency,
-            max_waiting=_MOST_WAITING,
-            deadline=timeout or _HOLD,
-            refusal=self._foundry.refusal(deployment),
-        )
-
-    async def _route(self, *, leaving: bool) -> None:
-        """Tell the gateway where requests go."""
-        topology = routing.topology(self.services, leaving=leaving)
-        if self._down or topology == self._routed:
-            return
-        for conflict in await self._gateway.apply(topology):
-            self._tell_all("RouteConflict", conflict)
-        self._routed = topology
-        now = self._clock()
-        behind = {each.name: each.through_activator for each in topology.backends}
-        for service in self.services:
-            for each in service.deployments():
-                if not behind.get(each.backend, True):
-                    each.activator_since = None
-                elif each.activator_since is None:
-                    each.activator_since = now
 
     def _release(self, service: Service) -> None:
         for deployment in service.deployments():
@@ -333,18 +259,9 @@ class Platform:
         quiet = 0
         while quiet < 2 and clock() < end:
             await asyncio.sleep(_QUIET)
-            quiet = 0 if await self._busy(deployment, replica) else quiet + 1
+            quiet = 0 if await self._path.busy(deployment, replica) else quiet + 1
         await replica.stop(max(1.0, end - clock()))
         self.touch()
-
-    async def _busy(self, deployment: Deployment, replica: Replica) -> bool:
-        ports = replica.ports
-        listening = [] if ports is None else [port for port in (ports.http, ports.grpc) if port is not None]
-        addresses = [Address(LOOPBACK, port) for port in listening]
-        try:
-            return any([await self._gateway.active(deployment.backend, each) for each in addresses])
-        except errors.PlatformError:  # a gateway that has ended sends nothing
-            return False
 
     # -- what is measured -------------------------------------------------------------------------------
 
@@ -354,7 +271,7 @@ class Platform:
         while True:
             await asyncio.sleep(_MEASURE)
             try:
-                self._mend()
+                self._path.mend()
                 await self._measure()
                 told = ""
             except Exception as error:  # noqa: BLE001  # the loop has to outlive whatever one reading meets
@@ -362,29 +279,11 @@ class Platform:
                     told = str(error)
                     _log.warning("What is in flight cannot be read; it is tried again.", exc_info=True)
 
-    def _mend(self) -> None:
-        """End the gateway, or the activator, if its socket was removed: it is started again with another."""
-        for part, path in ((self._gateway, self._gateway.admin), (self._activator, self._activator.socket)):
-            pid = part.pid
-            if pid is not None and not self._down and not path.exists():
-                _log.warning("%s was removed; what listens there is started again.", path)
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                return
-
     async def _measure(self) -> None:
-        if not self._scaling.idle:
-            await self._read()
+        if not self._scaling.idle and (found := await self._path.measure()) is not None:
+            self._scaling.observe(*found)
         if self._scaling.decide():
             self.touch()
-
-    async def _read(self) -> None:
-        if self._down:  # what is not known is missing, and not zero
-            return
-        passing = await self._gateway.measure()
-        held = await self._activator.measure()
-        self._activator.report({name: each.active for name, each in passing.items()})
-        self._scaling.observe(passing, held)
 
     def _wake(self, backend: str) -> None:
         """A request waits for a revision that has no replicas: they start now, whatever a pass is waiting for.
@@ -396,43 +295,10 @@ class Platform:
             self._scale(growing=backend)
         self.touch()
 
-    # -- what ends --------------------------------------------------------------------------------------
-
-    def _gateway_ended(self, status: int) -> None:
-        if not self._stopping:
-            self._down = f"The gateway ended with status {status} and is started again."
-            self._tell_all("GatewayEnded", self._down)
-            self._spawn(self._again(self._gateway.start, self._gateway_back))
-
-    def _gateway_back(self) -> None:
-        self._down = ""
-        self._routed = Topology()
-
-    def _activator_ended(self, status: int) -> None:
-        if not self._stopping:
-            self._tell_all("ActivatorEnded", f"The activator ended with status {status} and is started again.")
-            self._spawn(self._again(self._activator.start, lambda: None))
-
-    async def _again(self, start: Callable[[], Any], done: Callable[[], None]) -> None:
-        """Start something that ended, until it starts."""
-        wait = 0.0
-        while True:
-            await asyncio.sleep(wait)
-            try:
-                await start()
-            except errors.FairleadError as error:
-                wait = min(10.0, wait * 2 or 0.5)
-                self._tell(str(error))
-                continue
-            done()
-            self._record_processes()
-            self.touch()
-            return
-
     # -- what is told -----------------------------------------------------------------------------------
 
     def _ingress(self) -> views.Way:
-        return views.Way(down=self._down, internal=f"http://{self.address}")
+        return views.Way(down=self._path.down, internal=f"http://{self.address}")
 
     def _tell_all(self, reason: str, message: str) -> None:
         _log.warning(message)
@@ -452,11 +318,6 @@ class Platform:
                 service.events.warning(self._clock(), "StateNotSaved", problem)
                 saved = False
         return saved
-
-    def _record_processes(self) -> None:
-        for pid in (self._gateway.pid, self._activator.pid):
-            if pid is not None:
-                self._folder.record(pid)
 
     def views(self) -> list[dict[str, Any]]:
         """Every service with its status, replicas, events and scaling, as `fairlead describe` shows them."""
