@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         ScalingSpec,
         TargetKind,
     )
-    from fairlead.contracts.explainer import Explainer, ExplainerSpec
+    from fairlead.contracts.explainer import Explainer, ExplainerSpec, Predict
     from fairlead.contracts.runtime import (
+        AnyModel,
         Artifact,
         AsyncModel,
         Capability,
+        Delegate,
         Library,
         LoadSettings,
         Model,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from fairlead.predictor.client import Predictor
 
 _HOMES = {
+    "AnyModel": "contracts.runtime",
     "Artifact": "contracts.runtime",
     "AsyncModel": "contracts.runtime",
     "Autoscaler": "contracts.autoscaler",
@@ -61,6 +64,7 @@ _HOMES = {
     "CustomModel": "custom.model",
     "Datatype": "contracts.tensors",
     "Decision": "contracts.autoscaler",
+    "Delegate": "contracts.runtime",
     "Explainer": "contracts.explainer",
     "ExplainerSpec": "contracts.explainer",
     "InferRequest": "contracts.tensors",
@@ -72,6 +76,7 @@ _HOMES = {
     "Model": "contracts.runtime",
     "ModelFormat": "contracts.runtime",
     "ModelMetadata": "contracts.runtime",
+    "Predict": "contracts.explainer",
     "Predictor": "predictor.client",
     "RemoteObject": "contracts.storage",
     "Replica": "contracts.autoscaler",
@@ -93,6 +98,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AnyModel",
     "Artifact",
     "AsyncModel",
     "Autoscaler",
@@ -102,6 +108,7 @@ __all__ = [
     "CustomModel",
     "Datatype",
     "Decision",
+    "Delegate",
     "Explainer",
     "ExplainerSpec",
     "InferRequest",
@@ -113,6 +120,7 @@ __all__ = [
     "Model",
     "ModelFormat",
     "ModelMetadata",
+    "Predict",
     "Predictor",
     "RemoteObject",
     "Replica",

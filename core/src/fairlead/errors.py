@@ -13,6 +13,7 @@
     │   ├── ServerNotReady            the server is starting or draining
     │   ├── Overloaded                the queue is full, or memory is; try again later
     │   ├── DeadlineExceeded          no answer within the deadline
+    │   ├── TooManyCalls              an explanation asks the model more often than the server permits
     │   ├── NotSupported              the model or the server does not offer this
     │   ├── InferenceFailed           the model raised, or answered nonsense
     │   └── PredictorFailed           the predictor behind this server answered with an error
@@ -91,6 +92,7 @@ __all__ = [
     "StorageLimitExceeded",
     "StorageTimeout",
     "StorageUnavailable",
+    "TooManyCalls",
     "UnpicklingRefused",
     "Unresolvable",
     "UnsafeArtifact",
@@ -197,6 +199,10 @@ class Overloaded(RequestError):
 
 class DeadlineExceeded(RequestError):
     """There was no answer within the deadline of the request."""
+
+
+class TooManyCalls(RequestError):
+    """An explanation asks the model more often than ``explain_max_calls`` permits."""
 
 
 class NotSupported(RequestError):

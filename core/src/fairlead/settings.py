@@ -188,6 +188,9 @@ class ServerSettings:
     max_batch_delay: float = _option(
         0.0, "seconds to wait for a batch to fill; 0 takes what waits when the model is free"
     )
+    explain_max_calls: int = _option(
+        1000, "calls of the model that one explanation of an explainer plugin may cause; 0 for any number"
+    )
     load_on_demand: bool = _option(
         False, "whether a model of a folder is loaded when it is first asked, and not at start"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from fairlead.contracts.runtime import Library, ModelFormat, Setting
@@ -40,10 +39,8 @@ def as_json(value: Any) -> Any:
 
 def installed_version(library: Library) -> str | None:
     """The installed version of a library; None when it is not installed."""
-    try:
-        return importlib.metadata.version(library.distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    found = library.installed()
+    return None if found is None else found[1]
 
 
 def _shown(value: object) -> list[str]:

@@ -111,6 +111,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         args = parser.parse(arguments)
     except SystemExit as exited:  # argparse ends the process after --help
         return exited.code if isinstance(exited.code, int) else 0
+    args.arguments = arguments  # for one that goes on in another process
     return int(subcommand.run(args))
 
 

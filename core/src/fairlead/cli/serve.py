@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
+from fairlead.cli import explaining, isolation
 from fairlead.settings import ByteSize, ServerSettings, options
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ _NEARLY: Final = 0.9
 _FITTING: Final = "one or more of A-Z a-z 0-9 . _ - and not dots alone"
 
 _EPILOG: Final = """\
-BOOL is true or false. Each option of the group "server", except --workers and --share-models, can be set by the
-environment as well, as FAIRLEAD_<NAME>: FAIRLEAD_HTTP_PORT=9000 is --http-port 9000. A flag wins over a variable.
+BOOL is true or false. Each option of the group "server", except --workers, --share-models and --isolate, can be
+set by the environment as well, as FAIRLEAD_<NAME>: FAIRLEAD_HTTP_PORT=9000 is --http-port 9000. A flag wins over a
+variable.
 """
 
 
@@ -85,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a setting of the runtime's own; `fairlead plugins inspect <runtime>` shows which there are",
     )
+    explaining.add_arguments(parser)
     server = parser.add_argument_group("server")
     server.add_argument(
         "--workers",
@@ -101,6 +104,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="whether models are loaded once for all --workers, where runtime and system permit, or in each (default: "
         "auto)",
+    )
+    server.add_argument(
+        "--isolate",
+        choices=isolation.CHOICES,
+        default="auto",
+        help="whether an environment of its own is made, and used, where the model or its explainer asks for packages "
+        "that are not installed here (default: auto)",
     )
     for option in options():
         server.add_argument(
@@ -138,16 +148,19 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
     from fairlead.cli.assignment import Assignment
     from fairlead.cli.hangup import Hangup, ignore_hangups
     from fairlead.engine import garbage
+    from fairlead.runtimes import threads
 
     _allow_many_connections()
     # Lines of its own on stderr, which is the log's, about what is an error of ours or none; read when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    threads.prepare(os.environ)
     assignment = Assignment.take(os.environ)
     if assignment is not None:
         ignore_hangups()
         garbage.begin()
         _work(args, settings, assignment)
         return 0
+    isolation.enter(args, settings)
     _check_flags(args)
     _check_variables(os.environ)
     hangup = Hangup()
@@ -324,40 +337,64 @@ def _models(args: argparse.Namespace, plugins: Plugins) -> tuple[Sequence[ModelS
         ConfigurationError: no model is given, or it is given twice.
     """
     from fairlead.engine.registry import ModelSource
-    from fairlead.engine.repository import NAME, Listing, Repository
+    from fairlead.engine.repository import Listing, Repository
 
     if args.model is not None and args.model_dir is not None:
         raise errors.ConfigurationError("The model is given twice, as an argument and by --model_dir.")
     uri: str | None = args.model if args.model is not None else args.model_dir
+    explainer = explaining.source(args)
+    given = _runtime_options(args, plugins.runtimes())
+    if explaining.is_component(args):
+        _check_name(args.name)
+        return [explaining.component(args, given)], None
     if uri is None:
         raise errors.ConfigurationError("No model is given.", remedy="Try: fairlead serve path/to/model.joblib")
-    given = _runtime_options(args, plugins.runtimes())
     folder = Path(uri.removeprefix("file://"))
     listing = Listing.of(folder) if folder.is_dir() else None
-    if listing is not None and _is_repository(listing, args.format, plugins.runtimes()):
+    if listing is not None and _is_repository(folder, listing, args.format, plugins):
         if args.name is not None:
             raise errors.ConfigurationError(
                 f"{uri} is a folder of models, each served by the name of its own folder; --name does not fit."
+            )
+        if explainer is not None:
+            raise errors.ConfigurationError(
+                f"{uri} is a folder of models, and an explainer is loaded for one.",
+                remedy="Give the folder of one model.",
             )
         repository = Repository(folder, args.format, given)
         for name in repository.unservable(listing):
             _log.warning("the folder %r is not served: its name does not fit in a route (%s)", name, _FITTING)
         return repository.sources(listing), repository
-    if args.name is not None and not NAME.fullmatch(args.name):
-        raise errors.ConfigurationError(
-            f"--name {args.name!r} does not fit in a route.",
-            remedy=f"Write {_FITTING}.",
-        )
+    _check_name(args.name)
     name = args.name or ("model" if args.model is None else _name_of(uri))
-    return [ModelSource(name=name, uri=uri, model_format=args.format, options=given)], None
+    return [ModelSource(name=name, uri=uri, model_format=args.format, options=given, explainer=explainer)], None
 
 
-def _is_repository(listing: Listing, model_format: str | None, runtimes: Mapping[str, RuntimeSpec]) -> bool:
+def _check_name(name: str | None) -> None:
+    from fairlead.engine.repository import NAME
+
+    if name is not None and not NAME.fullmatch(name):
+        raise errors.ConfigurationError(f"--name {name!r} does not fit in a route.", remedy=f"Write {_FITTING}.")
+
+
+def _is_repository(folder: Path, listing: Listing, model_format: str | None, plugins: Plugins) -> bool:
     """Whether a folder holds folders, and nothing that a runtime takes itself."""
+    from fairlead.contracts.runtime import Artifact
+
+    artifact = Artifact(path=folder, uri=str(folder))
+
+    def takes(spec: RuntimeSpec) -> bool:
+        if listing.holds([pattern for pattern in spec.artifacts if not pattern.endswith("/")]):
+            return True
+        # A folder may be a part of one model, such as the version 1, or a model of that name.
+        return listing.holds(spec.artifacts) and plugins.recognises(spec, artifact) is not False
+
     specs = [
-        spec for spec in runtimes.values() if model_format in (None, spec.name, *(each.name for each in spec.formats))
+        spec
+        for spec in plugins.runtimes().values()
+        if model_format in (None, spec.name, *(each.name for each in spec.formats))
     ]
-    return bool(listing.folders) and not any(listing.holds(spec.artifacts) for spec in specs)
+    return bool(listing.folders) and not any(takes(spec) for spec in specs)
 
 
 def _name_of(uri: str) -> str:

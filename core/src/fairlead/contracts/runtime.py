@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import enum
 import fnmatch
-from collections.abc import Mapping, Sequence
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fairlead import errors
 from fairlead.contracts.unpickling import UnpicklingPolicy
@@ -22,6 +24,7 @@ __all__ = [
     "Artifact",
     "AsyncModel",
     "Capability",
+    "Delegate",
     "Library",
     "LoadSettings",
     "Model",
@@ -85,10 +88,25 @@ class Library:
     Attributes:
         distribution: its name on the package index, for example ``scikit-learn``.
         module: its import name, for example ``sklearn``.
+        alternatives: other distributions of the same module, for example ``tensorflow-cpu`` of ``tensorflow``.
+        writes: whether it is what saves artefacts, and not only what loads them: then a version that an artefact does
+            not record is told to be unknown.
+        reads_older: whether it promises to load what its older versions have saved. `fairlead up` then makes no
+            environment with an older version.
     """
 
     distribution: str
     module: str
+    alternatives: tuple[str, ...] = ()
+    writes: bool = True
+    reads_older: bool = False
+
+    def installed(self) -> tuple[str, str] | None:
+        """The distribution of the module that is installed, and its version; None where none is."""
+        for name in (self.distribution, *self.alternatives):
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                return name, importlib.metadata.version(name)
+        return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -168,6 +186,13 @@ class RuntimeSpec:
         recorded: ``"module:function"`` of what reads the versions that an artefact was saved with, without loading it
             or the framework: called with an `Artifact`, it returns them by distribution name, and nothing for those
             that it cannot tell. None where there is no such function.
+        recognises: ``"module:function"`` of what tells whether an artefact whose names match is this framework's, by a
+            look at its bytes that loads neither it nor the framework: called with an `Artifact`, it returns true,
+            false, or None where it cannot tell. Needed where frameworks share names, such as ``*.json`` or ``*.pkl``.
+            None where the names tell.
+        requirements: ``"module:function"`` of what reads the packages that an artefact asks for, as requirement
+            specifiers: called with an `Artifact`. Where they are not installed, the model runs in an environment of
+            its own. None where artefacts ask for none.
         image: the container image that serves it in a cluster, where one is published.
         args: arguments of that image, beside those that the core adds.
     """
@@ -184,6 +209,8 @@ class RuntimeSpec:
     fork_safe: bool = False
     aliases: tuple[str, ...] = ()
     recorded: str | None = None
+    recognises: str | None = None
+    requirements: str | None = None
     image: str | None = None
     args: tuple[str, ...] = ()
 
@@ -243,6 +270,21 @@ class Artifact:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """Another runtime, to which a runtime may hand files: those of its framework inside a folder of another format.
+
+    Attributes:
+        spec: what the other runtime says of itself.
+        load: loads an artefact with it, under the same name and unpickling policy. Called with the artefact and with
+            those of the other runtime's settings that are to be set; the others come from the environment, or have
+            their defaults. It raises what `Runtime.load` raises, and a `PluginError` or a `ConfigurationError`.
+    """
+
+    spec: RuntimeSpec
+    load: Callable[[Artifact, Mapping[str, SettingValue]], AnyModel]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSettings:
     """What a runtime is told when it loads.
 
@@ -250,11 +292,13 @@ class LoadSettings:
         model_name: the name that the model will be served by.
         unpickling: the policy through which every file that can run code is opened.
         options: the runtime's own settings, complete: defaults are filled in.
+        delegates: the other runtimes that can be used here, by name.
     """
 
     model_name: str
     unpickling: UnpicklingPolicy = dataclasses.field(default_factory=UnpicklingPolicy)
     options: Mapping[str, SettingValue] = dataclasses.field(default_factory=dict)
+    delegates: Mapping[str, Delegate] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,12 +310,14 @@ class ModelMetadata:
         inputs: its inputs; empty when unknown. For a model of a table these are its columns.
         outputs: its outputs; empty when unknown.
         capabilities: what this model can do.
+        properties: what else a client may want to know, as text by name, for example ``{"device": "cuda:0"}``.
     """
 
     platform: str = ""
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
     capabilities: frozenset[Capability] = frozenset()
+    properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def supports(self, capability: Capability) -> bool:
         """Whether the model can do this."""
@@ -290,6 +336,12 @@ class _LoadedModel(abc.ABC):
     notes: Sequence[str] = ()
     """Findings of the load that a user should see in the model's status, one sentence each."""
 
+    native: Any = None
+    """The framework's own object, for explainers that look inside: an estimator, a booster, a module; None for none."""
+
+    features: Sequence[str] = ()
+    """The names of the features of a model of rows, in its order; none where it knows of none."""
+
     @property
     @abc.abstractmethod
     def metadata(self) -> ModelMetadata:
@@ -303,6 +355,13 @@ class _LoadedModel(abc.ABC):
         from fairlead.contracts import sampling
 
         return sampling.from_metadata(self.metadata)
+
+    def device_memory(self) -> int:
+        """Bytes that the framework holds on accelerators for this process; asked when the metrics are read.
+
+        Only asked where the metadata's property ``device`` names one. It must not wait for the device.
+        """
+        return 0
 
     def unload(self) -> None:  # noqa: B027  # a default that does nothing is what most models want
         """Release what the model holds outside Python's memory.

@@ -53,6 +53,7 @@ SPEC = RuntimeSpec(
         ),
     ),
     unpickles=True,
+    requirements="fairlead.custom.requirements:of_artifact",
 )
 
 

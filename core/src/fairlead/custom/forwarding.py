@@ -84,9 +84,7 @@ def _tensors_of(answer: InferResponse) -> InferResponse:
     """An answer of tensors; of one that says more than its predictions, those."""
     if answer.payload is None:
         return answer
-    payload = answer.payload
-    found = payload.get("predictions") if isinstance(payload, dict) else None
-    outputs = [] if found is None else predicted(found)
+    outputs = predicted(answer.payload)
     if not outputs:
         raise errors.PredictorFailed(
             "The predictor's answer cannot be tensors.",

@@ -15,9 +15,10 @@ from fairlead.contracts.runtime import AnyModel, Artifact, LoadSettings, Runtime
 from fairlead.custom import adapters, hooks
 from fairlead.custom.model import CustomModel
 from fairlead.custom.pipeline import Pipeline
-from fairlead.custom.source import SourcePackage
 from fairlead.predictor.client import Predictor
 from fairlead.predictor.target import Target, trust
+from fairlead.runtimes import requirements
+from fairlead.runtimes.source import SourcePackage
 
 __all__ = ["PythonRuntime"]
 
@@ -201,5 +202,7 @@ def _remedy(error: BaseException, file: Path) -> str | None:
             f"{file.name}: import sys, {top}; sys.modules[{top!r}] = {top}"
         )
     if isinstance(error, ModuleNotFoundError):
-        return f"Install what provides {top} in the environment of the server."
+        named = file.parent / requirements.FILE
+        wanted = f"what {named} asks for" if named.is_file() else f"what provides {top}"
+        return f"Install {wanted} in the environment of the server."
     return None

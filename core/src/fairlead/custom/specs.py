@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import Final
 
 from fairlead import errors
 from fairlead.contracts.tensors import Datatype, Tensor, TensorSpec
+from fairlead.runtimes.signature import cast
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["cast", "check_declared", "conform", "split"]
+__all__ = ["check_declared", "conform", "split"]
 
 _MATRIX: Final = 2
 
@@ -78,33 +74,6 @@ def _conform(tensor: Tensor, spec: TensorSpec) -> Tensor:
     except ValueError as error:
         raise ValueError(f"tensor {tensor.name!r} cannot be {spec.datatype}: {error}") from None
     return Tensor(spec.name, data, spec.datatype, tensor.parameters)
-
-
-def cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Numbers in another dtype, as long as they stay the numbers that they are.
-
-    JSON has no datatypes, so that integers must become floats and long numbers short ones. Floats are rounded to the
-    nearest of the dtype; integers must fit; a fraction never becomes an integer, nor a number a truth value.
-
-    Raises:
-        ValueError: a number does not fit, or the kinds do not.
-    """
-    if array.dtype == dtype:
-        return array
-    source, target = array.dtype.kind, dtype.kind
-    if target == "f" and source in "biuf":
-        with np.errstate(over="ignore"):
-            changed = array.astype(dtype)
-        if np.isinf(changed).sum() > (np.isinf(array).sum() if source == "f" else 0):
-            raise ValueError(f"a number is too large for {dtype.name}")
-        return changed
-    if target in "iu" and source in "biu":
-        if source != "b" and array.size:
-            limits = np.iinfo(dtype)
-            if int(array.min()) < limits.min or int(array.max()) > limits.max:
-                raise ValueError(f"a number is not between {limits.min} and {limits.max}")
-        return array.astype(dtype)
-    raise ValueError(f"{array.dtype.name} does not become {dtype.name}")
 
 
 def _describe(spec: TensorSpec) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 from fairlead import errors
 from fairlead.contracts.runtime import Capability
 from fairlead.contracts.tensors import Datatype, InferRequest, Tensor
-from fairlead.custom import frames, specs
+from fairlead.custom import frames
+from fairlead.runtimes.signature import cast
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -278,7 +279,7 @@ def _array(tensor: Tensor, scalar: type[np.generic] | None) -> NDArray[Any]:
     try:
         if tensor.datatype is Datatype.BYTES or scalar in ABSTRACT:
             raise ValueError(f"it is {tensor.datatype}")
-        return specs.cast(tensor.data, np.dtype(scalar))
+        return cast(tensor.data, np.dtype(scalar))
     except ValueError as error:
         raise errors.InvalidInput(f"The model takes {scalar.__name__}; input {tensor.name!r}: {error}.") from error
 

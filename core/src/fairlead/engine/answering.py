@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from fairlead import errors
+from fairlead.contracts import deadline
 from fairlead.engine import batch, failure
 
 if TYPE_CHECKING:
@@ -32,8 +34,15 @@ def answer(taken: Sequence[Pending], complete: Complete) -> Sequence[Outcome]:
 
 def _alone(item: Pending, complete: Complete) -> Outcome:
     try:
-        return complete(item.call(item.request), item.request)
+        answered = _explained(item) if item.explains else item.call(item.request)
+        return complete(answered, item.request)
     except errors.FairleadError as error:
         return error
     except BaseException as error:  # noqa: BLE001  # a model that calls sys.exit() fails its request only
         return failure.failed(error)
+
+
+def _explained(item: Pending) -> InferResponse:
+    """Explain for as long as somebody waits: what explains looks at that between its questions."""
+    with deadline.watched(item.deadline - time.monotonic(), lambda: item.ended):
+        return item.call(item.request)

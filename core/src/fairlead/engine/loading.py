@@ -7,22 +7,27 @@ import contextlib
 import dataclasses
 import importlib
 import logging
+import math
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fairlead import errors
-from fairlead.contracts.runtime import AsyncModel, LoadSettings, parse_bool
-from fairlead.engine import failure, memory, modelconfig, selection, skew
+from fairlead.contracts import deadline
+from fairlead.contracts.explainer import ExplainerSpec
+from fairlead.contracts.runtime import Artifact, AsyncModel, Delegate, LoadSettings, parse_bool
+from fairlead.engine import explaining, failure, memory, modelconfig, selection, skew
+from fairlead.engine.modelconfig import ModelConfig
 from fairlead.engine.serving import is_model, unload
 from fairlead.plugins import Kind
 
 if TYPE_CHECKING:
-    from fairlead.contracts.runtime import AnyModel, Artifact, Runtime, RuntimeSpec, Setting, SettingValue
-    from fairlead.contracts.tensors import InferRequest
+    from fairlead.contracts.runtime import AnyModel, Model, Runtime, RuntimeSpec, Setting, SettingValue
+    from fairlead.contracts.tensors import InferRequest, InferResponse
+    from fairlead.engine.explaining import ExplainerSource
     from fairlead.engine.memory import Files
-    from fairlead.engine.modelconfig import ModelConfig
     from fairlead.engine.registry import ModelSource
     from fairlead.engine.thread import ModelThread
     from fairlead.plugins import Plugins
@@ -34,6 +39,9 @@ Fetch: TypeAlias = "Callable[[str], Artifact]"
 """Brings an artefact onto this machine; called in the thread of the model."""
 
 _log = logging.getLogger("fairlead.models")
+
+_NO_FILES: Final = Artifact(path=Path(), uri="")
+"""The artefact of a component that asks a predictor."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +107,8 @@ class Loader:
         """
 
         def work() -> Prepared:
+            if source.make is not None:
+                return Prepared(source=source, artifact=_NO_FILES, config=ModelConfig(), files=memory.Files(0, 0, 0))
             artifact = self._fetch(source.uri)
             # Read before the files are loaded: what is written from now on makes them other files.
             files = memory.Files.of(artifact.path)
@@ -113,23 +123,59 @@ class Loader:
         Raises:
             Exception: whatever the runtime or the model raises.
         """
-        name = prepared.source.name
+        name, make = prepared.source.name, prepared.source.make
         runtimes = self._plugins.runtimes()
         unusable = {info.name: info.error for info in self._plugins.infos(Kind.RUNTIME) if info.error is not None}
         model_format = prepared.config.model_format or prepared.source.model_format
-        choice = selection.choose(prepared.artifact, runtimes, model_format, unusable)
+        if make is None:
+            choice = selection.choose(prepared.artifact, runtimes, model_format, unusable, self._plugins.recognises)
+        else:
+            choice = selection.Choice(explaining.COMPONENT, "because no model is given")
         _log.info("model %s: runtime %s, %s", name, choice.spec.name, choice.reason, extra={"model": name})
         given = {**prepared.source.options, **prepared.config.options}
         load = LoadSettings(
             model_name=name,
             unpickling=self._settings.unpickling,
             options=complete(choice.spec, given, self._environ, runtimes.values()),
+            delegates={other: self._delegate(name, spec) for other, spec in runtimes.items() if spec != choice.spec},
         )
-        runtime: Runtime = self._plugins.factory(Kind.RUNTIME, choice.spec)()
+        runtime: Runtime = explaining.Component(make) if make else self._plugins.factory(Kind.RUNTIME, choice.spec)()
+        if prepared.source.explainer is not None:
+            runtime = self._explained(runtime, prepared.source.explainer, name, thread, beside=make is None)
         async with self._weighed(prepared) as scale:
             await thread.run(lambda: scale.begin(choice.spec))
-            model, notes = await self._answering(runtime, prepared.artifact, load, thread)
+            model, notes = await self._answering(runtime, choice.spec, prepared.artifact, load, thread)
             return Loaded(model=model, notes=notes, size=await thread.run(scale.end))
+
+    def _delegate(self, name: str, spec: RuntimeSpec) -> Delegate:
+        def load(artifact: Artifact, given: Mapping[str, SettingValue]) -> AnyModel:
+            options = complete(spec, given, self._environ)
+            runtime: Runtime = self._plugins.factory(Kind.RUNTIME, spec)()
+            return runtime.load(
+                artifact, LoadSettings(model_name=name, unpickling=self._settings.unpickling, options=options)
+            )
+
+        return Delegate(spec=spec, load=load)
+
+    def _explained(
+        self, runtime: Runtime, source: ExplainerSource, name: str, thread: ModelThread, *, beside: bool
+    ) -> Runtime:
+        """A runtime that loads an explainer with each model."""
+        spec = next(
+            each for each in self._plugins.specs(Kind.EXPLAINER, source.name) if isinstance(each, ExplainerSpec)
+        )
+        _log.info("model %s: explainer %s", name, spec.name, extra={"model": name})
+        options = complete(spec, source.options, self._environ)
+        return explaining.Explained(
+            runtime,
+            self._plugins.factory(Kind.EXPLAINER, spec)(),
+            spec,
+            LoadSettings(model_name=name, unpickling=self._settings.unpickling, options=options),
+            lambda: None if source.uri is None else self._fetch(source.uri),
+            thread,
+            max_calls=self._settings.explain_max_calls,
+            beside=beside,
+        )
 
     @contextlib.asynccontextmanager
     async def _weighed(self, prepared: Prepared) -> AsyncIterator[_Scale]:
@@ -143,7 +189,7 @@ class Loader:
                 self._under_way -= 1
 
     async def _answering(
-        self, runtime: Runtime, artifact: Artifact, load: LoadSettings, thread: ModelThread
+        self, runtime: Runtime, spec: RuntimeSpec, artifact: Artifact, load: LoadSettings, thread: ModelThread
     ) -> tuple[AnyModel, Sequence[str]]:
         made: list[AnyModel] = []
 
@@ -160,12 +206,12 @@ class Loader:
 
         try:
             model = await thread.run(work)
-            skews = skew.find(model.saved_with)
+            skews = skew.find(model.saved_with, spec.libraries)
             notes = await self._answer_samples(load.model_name, model, thread, skews)
         except BaseException:
             thread.submit(clean)  # also of a load that nobody waits for any more, once it ends
             raise
-        return model, [*model.notes, *notes]
+        return model, [*model.notes, *skew.unrecorded(model.saved_with, spec.libraries), *notes]
 
     async def _answer_samples(
         self, name: str, model: AnyModel, thread: ModelThread, skews: Sequence[skew.Skew]
@@ -198,15 +244,35 @@ class Loader:
                     reason += f" Note that {' and '.join(map(str, skews))}."
                 remedy = skews[0].remedy if skews else None
                 raise errors.SampleFailed(reason, remedy=remedy) from error
+        if explaining.is_explained(model):
+            notes += await self._explain_sample(dataclasses.replace(samples[0], model_name=name), model, thread)
         return notes
 
-    async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest) -> None:
+    async def _explain_sample(self, sample: InferRequest, model: AnyModel, thread: ModelThread) -> Sequence[str]:
+        """Let the explainer of a model explain a sample; as `_answer_samples`."""
+        try:
+            await self._ask(model, thread, sample, explain=True)
+        except errors.InvalidInput as error:
+            return [f"The explainer refused a sample made from the model's metadata: {error}"]
+        except Exception as error:
+            reason = f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}"
+            raise errors.SampleFailed(f"The explainer does not explain a sample: {reason}.") from error
+        return []
+
+    async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest, *, explain: bool = False) -> None:
+        seconds = self._settings.sample_timeout
         if isinstance(model, AsyncModel):
-            answered = failure.contained(model.predict(request))
+            answered = failure.contained((model.explain if explain else model.predict)(request))
+        elif explain:
+            answered = thread.run(lambda: _explained_within(seconds, model, request))
         else:
             answered = thread.run(lambda: model.predict(request))
-        seconds = self._settings.sample_timeout
         await failure.within(seconds, answered, f"no answer within {seconds:g} seconds")
+
+
+def _explained_within(seconds: float, model: Model, request: InferRequest) -> InferResponse:
+    with deadline.watched(seconds or math.inf, lambda: False):
+        return model.explain(request)
 
 
 class _Scale:
@@ -253,12 +319,12 @@ class _Scale:
 
 
 def complete(
-    spec: RuntimeSpec,
+    spec: RuntimeSpec | ExplainerSpec,
     given: Mapping[str, SettingValue],
     environ: Mapping[str, str],
     others: Iterable[RuntimeSpec] = (),
 ) -> dict[str, SettingValue]:
-    """A runtime's settings: what was given, else what the environment says, else the defaults.
+    """A runtime's or an explainer's settings: what was given, else what the environment says, else the defaults.
 
     Raises:
         ConfigurationError: the runtime has no such setting, or the value is not one that it takes.
@@ -269,13 +335,17 @@ def complete(
             names = ", ".join(known) or "none"
             owners = [other.name for other in others if any(setting.name == name for setting in other.settings)]
             raise errors.ConfigurationError(
-                f"Runtime {spec.name} has no setting {name!r} (it has: {names}).",
+                f"{_kind_of(spec).capitalize()} {spec.name} has no setting {name!r} (it has: {names}).",
                 remedy=f"It is a setting of the runtime {', '.join(owners)}." if owners else None,
             )
     return {
         name: setting.parse(str(given[name])) if name in given else _from_environment(setting, environ)
         for name, setting in known.items()
     }
+
+
+def _kind_of(spec: RuntimeSpec | ExplainerSpec) -> str:
+    return "explainer" if isinstance(spec, ExplainerSpec) else "runtime"
 
 
 def _from_environment(setting: Setting, environ: Mapping[str, str]) -> SettingValue:

@@ -101,7 +101,12 @@ class Metrics:
         )
         self.in_flight = Gauges("fairlead_requests_in_flight", "Requests taken and not answered", shared=shared)
         self.waiting = Gauges("fairlead_requests_waiting", "Requests that wait for the model", shared=shared)
-        self._gauges = (self.in_flight, self.waiting)
+        self.device_memory = Gauges(
+            "fairlead_device_memory_bytes",
+            "Memory of accelerators that the model's framework holds in the process",
+            shared=shared,
+        )
+        self._gauges = (self.in_flight, self.waiting, self.device_memory)
         registry = None if shared else self.registry  # where processes share, a collector finds all in the folder
         label = ("model_name",)
         self.requests = prometheus.Counter(
@@ -261,17 +266,26 @@ class ModelMetrics:
             counter = self._drops[reason] = self._metrics.drops.labels(self._name, reason.value)
         counter.inc()
 
-    def watch(self, *, in_flight: Callable[[], int], waiting: Callable[[], int]) -> Callable[[], None]:
+    def watch(
+        self,
+        *,
+        in_flight: Callable[[], int],
+        waiting: Callable[[], int],
+        device_memory: Callable[[], int] | None = None,
+    ) -> Callable[[], None]:
         """Ask these when the metrics are read, until what is returned is called; a reload may watch beside it.
 
         Args:
             in_flight: how many requests have been taken and not been answered.
             waiting: how many of them wait for the model.
+            device_memory: bytes that are held on accelerators; None for a model that uses none.
         """
-        leaving = (
+        leaving = [
             self._metrics.in_flight.add(self._name, in_flight),
             self._metrics.waiting.add(self._name, waiting),
-        )
+        ]
+        if device_memory is not None:
+            leaving.append(self._metrics.device_memory.add(self._name, device_memory))
 
         def leave() -> None:
             for each in leaving:

@@ -38,6 +38,7 @@ class Pending:
         timeout: the seconds in between; infinite for none.
         started: when the call that answers it began; 0 before.
         batch: rows of that call.
+        explains: whether an explanation is asked for.
         taken: whether it has left the queue for the model.
         ended: whether it has an outcome, or needs none any more.
     """
@@ -49,6 +50,7 @@ class Pending:
         "deadline",
         "ended",
         "enqueued",
+        "explains",
         "key",
         "on_loop",
         "reply",
@@ -74,6 +76,7 @@ class Pending:
         timing: Observer,
         timeout: float,
         span: RequestSpan | None,
+        explains: bool = False,
     ) -> None:
         self._queue = queue
         self.call = call
@@ -84,6 +87,7 @@ class Pending:
         self.rows = rows
         self.timing = timing
         self.span = span
+        self.explains = explains
         self.enqueued = time.monotonic()
         self.timeout = timeout
         self.deadline = self.enqueued + timeout

@@ -68,12 +68,15 @@ class Preloading:
             Why it is not loaded, if its runtime does not let it be copied. None otherwise, also if it does not load:
             the engine tries again, and tells.
         """
+        if source.explainer is not None:
+            return f"the explainer {source.explainer.name} is loaded beside it"
         try:
             artifact = self._fetch(source.uri)
             config = modelconfig.read(artifact.path)
             unusable = {each.name: each.error for each in self._plugins.infos(Kind.RUNTIME) if each.error is not None}
             wanted = config.model_format or source.model_format
-            spec = selection.choose(artifact, self._plugins.runtimes(), wanted, unusable).spec
+            runtimes = self._plugins.runtimes()
+            spec = selection.choose(artifact, runtimes, wanted, unusable, self._plugins.recognises).spec
             if not spec.fork_safe:
                 return f"runtime {spec.name} does not declare that what it loads can be shared"
             options = complete(spec, {**source.options, **config.options}, os.environ)

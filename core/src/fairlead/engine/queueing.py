@@ -129,6 +129,7 @@ class ModelQueue:
         on_loop: bool,
         timeout: float = math.inf,
         span: RequestSpan | None = None,
+        explains: bool = False,
     ) -> Pending:
         """Put a request in the queue.
 
@@ -142,6 +143,7 @@ class ModelQueue:
             on_loop: whether this is the event loop's thread.
             timeout: seconds within which the client wants the answer, when that is less than the server's own.
             span: the trace of the request; None for none.
+            explains: whether an explanation is asked for: it takes long, and is made in the model's own thread.
 
         Raises:
             Overloaded: too many wait already.
@@ -160,6 +162,7 @@ class ModelQueue:
             timing=timing,
             timeout=min(timeout, self._timeout),
             span=span,
+            explains=explains,
         )
         leads = starts = False
         taken: Sequence[Pending] = ()
@@ -180,7 +183,7 @@ class ModelQueue:
                 starts = self._flushing = True
         if pending.deadline < self._alarm.at:
             self._on_loop(on_loop, self._alarm.set, pending.deadline)
-        if leads and self._pace is not None and self._pace.is_short(_size(taken)):
+        if leads and self._is_short(taken):
             self._lead(taken)
         elif leads:
             self._thread.submit(lambda: self._work(taken))
@@ -291,7 +294,7 @@ class ModelQueue:
                 return
             self._busy = True
             taken = self._take()
-        if self._pace is not None and self._pace.is_short(_size(taken)):
+        if self._is_short(taken):
             self._compute(taken, on_loop=True)
             if self._free():
                 self._schedule()
@@ -336,7 +339,7 @@ class ModelQueue:
         """Call the model in its own thread, as long as somebody waits and the calls are not short."""
         while True:
             self._compute(taken, on_loop=False)
-            if self._pace is not None and self._pace.is_short(_size(taken)):
+            if self._is_short(taken):
                 if self._free():
                     self._loop.call_soon_threadsafe(self._schedule)
                 return
@@ -358,6 +361,10 @@ class ModelQueue:
             self._flushing = self._flushing or starts
         return starts
 
+    def _is_short(self, taken: Sequence[Pending]) -> bool:
+        """Whether the model may be called where the request is."""
+        return self._pace is not None and not taken[0].explains and self._pace.is_short(_size(taken))
+
     def _compute(self, taken: Sequence[Pending], *, on_loop: bool) -> None:
         started = time.monotonic()
         if self._tracing is None:
@@ -372,7 +379,7 @@ class ModelQueue:
     def _record(self, taken: Sequence[Pending], seconds: float) -> None:
         """Before the answers go out, so that whoever has one finds it counted."""
         self._admission.record(seconds, len(taken))
-        if self._pace is not None:
+        if self._pace is not None and not taken[0].explains:
             self._pace.record(_size(taken), seconds)
         taken[0].timing.observe(seconds)
         self._metrics.batch.observe(taken[0].batch)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 
 if TYPE_CHECKING:
-    from fairlead.contracts.runtime import SettingValue
+    from fairlead.contracts.runtime import AsyncModel, SettingValue
     from fairlead.engine.budget import Hold, Seen
+    from fairlead.engine.explaining import ExplainerSource
     from fairlead.engine.loads import Failure, Load
     from fairlead.engine.metrics import ModelMetrics
     from fairlead.engine.serving import Serving
@@ -38,12 +39,16 @@ class ModelSource:
         uri: the address of its artefact.
         model_format: the format or runtime that is asked for; None to guess.
         options: settings of the runtime's own, as they were given.
+        explainer: what explains it; None for nothing, or for itself.
+        make: makes the model of a component that asks a predictor, and has no artefact; None for one that loads.
     """
 
     name: str
     uri: str
     model_format: str | None = None
     options: Mapping[str, SettingValue] = dataclasses.field(default_factory=dict)
+    explainer: ExplainerSource | None = None
+    make: Callable[[], AsyncModel] | None = None
 
 
 class ModelEntry:

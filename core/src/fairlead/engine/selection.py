@@ -1,17 +1,20 @@
-"""Which runtime serves an artefact, and why: a pure function of file names and runtime specs."""
+"""Which runtime serves an artefact, and why: by its files' names, and by what they hold where these are shared."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fairlead import errors
 
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import Artifact, RuntimeSpec
 
-__all__ = ["Choice", "choose"]
+__all__ = ["Choice", "Recognises", "choose"]
+
+Recognises: TypeAlias = "Callable[[RuntimeSpec, Artifact], bool | None]"
+"""Whether files are of a runtime's framework, by a look at them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,17 +35,20 @@ def choose(
     runtimes: Mapping[str, RuntimeSpec],
     model_format: str | None = None,
     unusable: Mapping[str, errors.PluginError] | None = None,
+    recognises: Recognises = lambda _spec, _artifact: None,
 ) -> Choice:
     """Choose the runtime for an artefact.
 
     A format that is asked for decides: the runtime of that name, or the one of highest priority that serves a format
-    of that name. Without one, the file names decide among the runtimes that may be selected automatically.
+    of that name. Without one, the file names decide among the runtimes that may be selected automatically; of several
+    that they fit, those that find their own framework in the files, else those that do not look.
 
     Args:
         artifact: the model's files.
         runtimes: the usable runtimes, by name.
         model_format: the format or runtime that is asked for.
         unusable: runtimes that are installed and cannot be used, by name, with the reason.
+        recognises: whether the files are of a runtime's framework; None for a runtime that does not look.
 
     Raises:
         FormatUnknown: none fits, or several fit equally well.
@@ -59,14 +65,21 @@ def choose(
     fitting = [runtimes[name] for name, names in matches.items() if names]
     if not fitting:
         raise _nothing_fits(artifact, runtimes, unusable)
-    best = _best(fitting, lambda spec: max(each.priority for each in spec.formats if each.auto_select))
+    looked = {spec.name: recognises(spec, artifact) for spec in fitting} if len(fitting) > 1 else {}
+    # Where all have looked and none knows the files, each of them could be asked for, and none is taken.
+    possible = [spec for spec in fitting if looked.get(spec.name) is not False] or fitting
+    equal = _best(possible, lambda spec: max(each.priority for each in spec.formats if each.auto_select))
+    known = [spec for spec in equal if looked.get(spec.name)]
+    best = known or equal
     if len(best) > 1:
         names = ", ".join(spec.name for spec in best)
         raise errors.FormatUnknown(
             f"Several runtimes take the files of {artifact.uri}: {names}.", remedy="Choose one with --format."
         )
-    others = [spec.name for spec in fitting if spec is not best[0]]
-    reason = f"because of {', '.join(matches[best[0].name][:3])}"
+    others = [spec.name for spec in possible if spec not in equal]
+    reason = (
+        f"because of {', '.join(matches[best[0].name][:3])}{' and what it holds' if len(equal) > len(best) else ''}"
+    )
     if others:
         reason += f" (preferred by priority over {', '.join(others)})"
     return Choice(best[0], reason)

@@ -87,12 +87,22 @@ class Serving:
             any_thread=self.metadata.supports(Capability.ANY_THREAD),
             tracing=tracing,
         )
-        self._leave_metrics = metrics.watch(in_flight=lambda: self.in_flight, waiting=lambda: self._queue.waiting)
+        self._leave_metrics = metrics.watch(
+            in_flight=lambda: self.in_flight,
+            waiting=lambda: self._queue.waiting,
+            device_memory=self._device_memory if self.metadata.properties.get("device", "cpu") != "cpu" else None,
+        )
 
     @property
     def in_flight(self) -> int:
         """Requests that have been taken and not been answered."""
         return self._queue.in_flight + len(self._awaited)
+
+    def _device_memory(self) -> int:
+        try:
+            return int(self.model.device_memory())
+        except Exception:  # noqa: BLE001  # code of anybody's must not cost the other metrics
+            return 0
 
     def ask(
         self,
@@ -149,6 +159,7 @@ class Serving:
             on_loop=on_loop,
             timeout=timeout,
             span=span,
+            explains=explain,
         )
 
     async def infer(self, request: InferRequest) -> InferResponse:

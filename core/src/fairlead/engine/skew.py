@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-__all__ = ["Skew", "find"]
+from fairlead.contracts.runtime import Library
+
+__all__ = ["Skew", "find", "unrecorded"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,18 +34,27 @@ class Skew:
         return f"Try: pip install {self.distribution}=={self.saved_with}"
 
 
-def find(saved_with: Mapping[str, str]) -> tuple[Skew, ...]:
-    """The libraries whose versions differ, in the order given."""
+def find(saved_with: Mapping[str, str], libraries: Sequence[Library] = ()) -> tuple[Skew, ...]:
+    """The libraries whose versions differ, in the order given.
+
+    Args:
+        saved_with: the versions that an artefact records, by distribution.
+        libraries: the libraries of its runtime, of which another distribution may be the one that is installed.
+    """
+    known = {each.distribution: each for each in libraries}
     found = []
     for distribution, version in saved_with.items():
-        installed = _installed(distribution)
-        if installed != version:
-            found.append(Skew(distribution, version, installed))
+        here = known.get(distribution, Library(distribution, "")).installed()
+        if here is None or here[1] != version:
+            found.append(Skew(distribution if here is None else here[0], version, None if here is None else here[1]))
     return tuple(found)
 
 
-def _installed(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def unrecorded(saved_with: Mapping[str, str], libraries: Sequence[Library]) -> tuple[str, ...]:
+    """The libraries of a runtime of which an artefact does not say in which version they saved it, a sentence each."""
+    names = [each for each in libraries if each.writes and each.distribution not in saved_with]
+    return tuple(
+        f"The artefact does not record the version of {each.distribution} that saved it; "
+        f"{' '.join(here) if (here := each.installed()) else 'none'} is installed."
+        for each in names
+    )

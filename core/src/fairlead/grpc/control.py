@@ -118,6 +118,7 @@ class Control:
             described.inputs.add(**_fields(spec))
         for spec in serving.metadata.outputs:
             described.outputs.add(**_fields(spec))
+        described.properties.update(serving.metadata.properties)
         return described
 
     # -- the repository ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
@@ -14,10 +15,12 @@ from fairlead.plugins._info import Kind, PluginInfo, PluginState
 if TYPE_CHECKING:
     from fairlead.contracts.autoscaler import AutoscalerSpec
     from fairlead.contracts.explainer import ExplainerSpec
-    from fairlead.contracts.runtime import RuntimeSpec
+    from fairlead.contracts.runtime import Artifact, RuntimeSpec
     from fairlead.contracts.storage import StorageSpec
 
     Spec: TypeAlias = RuntimeSpec | StorageSpec | ExplainerSpec | AutoscalerSpec
+
+_log = logging.getLogger("fairlead.plugins")
 
 __all__ = ["STRICT_VARIABLE", "Plugins", "strict_from_environment"]
 
@@ -194,6 +197,21 @@ class Plugins:
             PluginNotInstalled: no plugin has the spec's name.
         """
         return _loading.import_factory(self.info(kind, spec.name), spec.factory)
+
+    def recognises(self, spec: RuntimeSpec, artifact: Artifact) -> bool | None:
+        """Whether an artefact is of a runtime's framework, see `RuntimeSpec.recognises`.
+
+        Returns:
+            None for a runtime that does not look or cannot tell, or whose look fails, which is logged.
+        """
+        if spec.recognises is None:
+            return None
+        try:
+            found = _loading.import_object(spec.recognises)(artifact)
+            return None if found is None else bool(found)
+        except Exception:  # noqa: BLE001  # code of anybody's; the runtime can still be asked for by name
+            _log.exception("The runtime %s cannot tell whether %s is one of its own.", spec.name, artifact.uri)
+            return None
 
     def _usable(self, kind: Kind) -> Mapping[str, Any]:
         usable: dict[str, Any] = {}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fairlead import errors
 from fairlead.contracts import deadline
+from fairlead.contracts.runtime import ModelMetadata
 from fairlead.contracts.tensors import InferRequest, InferResponse, RequestedOutput, Tensor
 from fairlead.predictor import connections, failures
-from fairlead.protocol import v1_client, v2
+from fairlead.protocol import named, v1_client, v2
 from fairlead.tracing import outgoing
 
 if TYPE_CHECKING:
@@ -199,13 +200,19 @@ def _for_tensors(request: InferRequest) -> InferRequest:
         return dataclasses.replace(request, payload=None)
     payload: Any = request.payload
     values = payload.get("inputs", payload.get("instances")) if isinstance(payload, dict) else payload
+    in_columns = isinstance(values, dict)
     try:
-        inputs = v1_client.tensors_of(values, "input-0")
+        inputs = named.columns(values, ModelMetadata()) if in_columns else v1_client.tensors_of(values, "input-0")
+        signature = named.signature(payload) if isinstance(payload, dict) else None
     except errors.InvalidInput as error:
         raise errors.InvalidInput(f"The predictor takes tensors: {error}.") from error
     if not inputs:
         raise errors.InvalidInput("The predictor takes tensors, and the request has none.")
-    parameters = {**request.parameters, "content_type": "pd"} if len(inputs) > 1 else request.parameters
+    parameters = request.parameters
+    if len(inputs) > 1 and not in_columns:
+        parameters = {**parameters, "content_type": "pd"}
+    if signature is not None:
+        parameters = {**parameters, named.SIGNATURE: signature}
     return dataclasses.replace(request, inputs=inputs, payload=None, parameters=parameters)
 
 
@@ -216,18 +223,14 @@ def _encoded_v2(request: InferRequest) -> Encoded:
 
 
 def _as_tensors(response: InferResponse) -> InferResponse:
-    """An answer of V1 as tensors, where it is predictions that tensors can hold and nothing else."""
-    payload = response.payload
-    if isinstance(payload, dict) and payload.keys() == {"predictions"}:
-        outputs = predicted(payload["predictions"])
+    """An answer of V1 as tensors, where it is what tensors can hold and nothing else."""
+    if isinstance(response.payload, dict) and len(response.payload) == 1:
+        outputs = predicted(response.payload)
         if outputs:
             return dataclasses.replace(response, outputs=outputs, payload=None)
     return response
 
 
-def predicted(predictions: Any) -> list[Tensor]:
-    """The predictions of V1 as tensors; none where they are neither a rectangle nor records."""
-    try:
-        return v1_client.tensors_of(predictions, "output-0")
-    except errors.InvalidInput:
-        return []
+def predicted(payload: Any) -> list[Tensor]:
+    """The predictions or outputs of V1 as tensors; none where they are neither rectangles nor records."""
+    return v1_client.outputs_of(payload, "output-0")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fairlead.contracts.runtime import ModelMetadata
 
-__all__ = ["columns", "is_records", "rows"]
+__all__ = ["DEFAULT_NAME", "binary", "columns", "is_binary", "is_records", "kinds_of", "refuse_ragged", "rows"]
 
 DEFAULT_NAME: Final = "input-0"
 """The name of a tensor that neither the client nor the model has named."""
@@ -53,7 +53,7 @@ def rows(instances: list[Any], metadata: ModelMetadata) -> list[Tensor]:
     found = elements.rectangle(instances)
     if found is None:
         if metadata.inputs:
-            _refuse_ragged(instances)
+            refuse_ragged(instances, "instances")
         return []
     flat, shape = found
     width = shape[-1]
@@ -85,8 +85,8 @@ def columns(instances: list[Any], metadata: ModelMetadata) -> tuple[list[Tensor]
     """
     if type(instances[0]) is list:
         instances = list(itertools.chain.from_iterable(instances))
-    if all(map(_is_binary, instances)):
-        blobs = elements.objects([_binary(instance) for instance in instances])
+    if all(map(is_binary, instances)):
+        blobs = elements.objects([binary(instance) for instance in instances])
         return [Tensor(_only_name(metadata), blobs, Datatype.BYTES)], False
     rows, seen, column = _stacked(instances)
     if not rows or not seen:
@@ -96,15 +96,19 @@ def columns(instances: list[Any], metadata: ModelMetadata) -> tuple[list[Tensor]
     return [_column(name, column(name)) for name in names], True
 
 
-def _refuse_ragged(instances: list[Any]) -> None:
-    """Name the first row that is longer or shorter than the first; what is no list of rows is left alone."""
+def refuse_ragged(instances: list[Any], where: str) -> None:
+    """Name the first row that is longer or shorter than the first; what is no list of rows is left alone.
+
+    Raises:
+        InvalidInput: there is one.
+    """
     if set(map(type, instances)) != {list}:
         return
     expected = len(instances[0])
     for place, row in enumerate(instances):
         if len(row) != expected:
             raise errors.InvalidInput(
-                f"instances: row {place} has {len(row)} values, row 0 has {expected}.",
+                f"{where}: row {place} has {len(row)} values, row 0 has {expected}.",
                 remedy="Send rows of one length.",
             )
 
@@ -116,12 +120,16 @@ def _only_name(metadata: ModelMetadata) -> str:
 def _column(name: str, values: Sequence[Any]) -> Tensor:
     inferred = elements.infer(values, f"column {name!r}")
     if inferred is None:
-        kinds = sorted({_KINDS.get(type(value), "a nested value") for value in values})
         raise errors.InvalidInput(
-            f"column {name!r} mixes {' and '.join(kinds)}.",
+            f"column {name!r} mixes {kinds_of(values)}.",
             remedy="Send numbers alone, where null is a missing one, or text alone.",
         )
     return Tensor(name, *inferred)
+
+
+def kinds_of(values: Sequence[Any]) -> str:
+    """What these values are, in words, for messages."""
+    return " and ".join(sorted({_KINDS.get(type(value), "a nested value") for value in values}))
 
 
 _KINDS: Final = {
@@ -171,7 +179,7 @@ def _block(record: dict[str, Any], index: int) -> _Block:
             raise errors.InvalidInput(f"instance {index}: its columns have {sorted(lengths)[:5]} values")
         return _Block(lengths.pop(), record)
     if dict in kinds and list not in kinds:
-        plain = {name: _binary(value) if _is_binary(value) else value for name, value in record.items()}
+        plain = {name: binary(value) if is_binary(value) else value for name, value in record.items()}
         kinds = set(map(type, plain.values()))
         if dict not in kinds:
             return _Block(1, {name: (value,) for name, value in plain.items()})
@@ -200,11 +208,17 @@ def _refuse_sparse(cells: int, values: int) -> None:
         )
 
 
-def _is_binary(value: object) -> bool:
+def is_binary(value: object) -> bool:
+    """Whether a JSON value is ``{"b64": "..."}``, which stands for binary data."""
     return type(value) is dict and len(value) == 1 and type(value.get("b64")) is str
 
 
-def _binary(value: dict[str, str]) -> bytes:
+def binary(value: dict[str, str]) -> bytes:
+    """The binary data that ``{"b64": "..."}`` stands for.
+
+    Raises:
+        InvalidInput: it is no base64.
+    """
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, ValueError) as error:

@@ -6,25 +6,28 @@ where this differs. Keys that the protocol does not know are ignored, as KServe 
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from fairlead import errors
-from fairlead.contracts.tensors import InferRequest, InferResponse, RequestedOutput
+from fairlead.contracts.tensors import Datatype, InferRequest, InferResponse, RequestedOutput, Tensor
 from fairlead.protocol import bulk, documents, schema, v2_binary, v2_tensors
 from fairlead.protocol.encoded import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fairlead.contracts.tensors import Tensor
     from fairlead.protocol.documents import Body
 
-__all__ = ["TRITON_ONLY", "decode", "decode_response", "encode", "encode_request", "from_payload"]
+__all__ = ["TRITON_ONLY", "as_explanation", "decode", "decode_response", "encode", "encode_request", "from_payload"]
 
 JSON: Final = "application/json"
+
+_EXPLANATION: Final = "explanation"
+"""The output that holds an explanation which is no tensors."""
 
 _LONG: Final = 64 * 1024
 """Bytes of a document from which on its lists are looked for."""
@@ -198,6 +201,29 @@ def _requested(value: object) -> list[RequestedOutput]:
             raise errors.InvalidInput(f"the output {name!r} is asked for twice")
         outputs[name] = RequestedOutput(name, parameters)
     return list(outputs.values())
+
+
+def as_explanation(response: InferResponse) -> InferResponse:
+    """An explanation as tensors: one that is no tensors is one BYTES output ``explanation`` of shape [1].
+
+    Of a JSON value it holds the text; of bytes or text, these. A payload that is a V2 answer stays as it is.
+
+    Raises:
+        InferenceFailed: it cannot be written as JSON.
+    """
+    payload = response.payload
+    if payload is None or (isinstance(payload, dict) and "outputs" in payload):
+        return response
+    match payload:
+        case bytes() | bytearray() | memoryview():
+            content = bytes(payload)
+        case str():
+            content = payload.encode("utf-8", "replace")
+        case _:
+            content = documents.dump(payload)
+    data = np.empty(1, dtype=object)
+    data[0] = content
+    return dataclasses.replace(response, payload=None, outputs=[Tensor(_EXPLANATION, data, Datatype.BYTES)])
 
 
 # -- writing --------------------------------------------------------------------------------------------

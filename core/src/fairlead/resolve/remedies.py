@@ -20,6 +20,9 @@ __all__ = ["KNOWN_FORMATS", "for_format", "for_obstacle", "for_unknown_runtime",
 KNOWN_FORMATS: Final = (*FRAMEWORKS, "autogluon", "mlflow", "openvino", "tensorrt", "vLLM")
 """Formats that are known to exist, whether or not a runtime for them is here."""
 
+_PLUGINS: Final = {"pytorch": "torch"}
+"""The runtimes of formats that are not named as the format is."""
+
 _DOCTOR: Final = "See what is wrong with it: fairlead plugins doctor"
 
 
@@ -85,7 +88,8 @@ def _install(wanted: str, catalogue: Catalogue) -> str | None:
     if wanted in catalogue.missing:
         return f"The plugin {wanted} is installed and cannot be used. {_DOCTOR}"
     if wanted in KNOWN_FORMATS:
-        return f"Install a runtime that serves it: pip install fairlead-runtime-{wanted.casefold()}"
+        plugin = _PLUGINS.get(wanted, wanted.casefold())
+        return f"Install a runtime that serves it: pip install fairlead-runtime-{plugin}"
     return None
 
 

@@ -38,6 +38,13 @@ class ModelMetadata(pydantic.BaseModel):
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    properties: dict[str, str] = {}
+
+    @pydantic.model_serializer(mode="wrap")
+    def without_nothing(self, serialize: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out properties where there are none: the protocol knows no such member."""
+        document: dict[str, Any] = serialize(self)
+        return document if self.properties else {name: document[name] for name in document if name != "properties"}
 
 
 class ServerMetadata(pydantic.BaseModel):
@@ -146,6 +153,7 @@ def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
             platform=serving.metadata.platform,
             inputs=[_tensor(spec) for spec in serving.metadata.inputs],
             outputs=[_tensor(spec) for spec in serving.metadata.outputs],
+            properties=dict(serving.metadata.properties),
         )
 
     @made.get("/v2/models/{model_name}/ready", tags=["v2"], responses=_NOT_FOUND | _NOT_READY)
@@ -159,7 +167,7 @@ def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
         raise errors.NotSupported("Model versioning not supported yet.")
 
     versions = "/v2/models/{model_name}/versions/{version}"
-    for method, path in (("GET", ""), ("GET", "/ready"), ("POST", "/infer")):
+    for method, path in (("GET", ""), ("GET", "/ready"), ("POST", "/infer"), ("POST", "/explain")):
         made.add_api_route(
             versions + path,
             versioned,

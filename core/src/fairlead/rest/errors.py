@@ -21,6 +21,7 @@ _STATUS: Final[dict[type[errors.FairleadError], int]] = {
     errors.ServerNotReady: 503,
     errors.Overloaded: 429,
     errors.DeadlineExceeded: 504,
+    errors.TooManyCalls: 422,
     errors.NotSupported: 501,
     errors.InferenceFailed: 500,
     errors.PredictorFailed: 502,

@@ -1,6 +1,6 @@
 """Answering inference questions, whether they come through ASGI or straight from a connection.
 
-``POST /v1/models/{name}:predict``, ``:explain`` and ``POST /v2/models/{name}/infer``.
+``POST /v1/models/{name}:predict``, ``:explain``, and ``POST /v2/models/{name}/infer``, ``/explain``.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Inference:
             return serving.ask(
                 request,
                 functools.partial(self._reply, asked, request, respond),
-                explain=asked.kind == question.EXPLAIN,
+                explain=asked.explains,
                 timeout=deadline.timeout_of(asked.headers),
                 span=asked.span,
             )
@@ -234,7 +234,7 @@ class Inference:
             pending = serving.ask(
                 request,
                 functools.partial(settle, future),
-                explain=asked.kind == question.EXPLAIN,
+                explain=asked.explains,
                 timeout=timeout,
                 span=asked.span,
             )
@@ -249,7 +249,7 @@ class Inference:
 
     def _decode(self, asked: Question, serving: Serving, body: bytes) -> InferRequest:
         started = time.perf_counter()
-        if asked.kind == question.INFER:
+        if asked.protocol == "v2":
             request = v2.decode(body, model_name=serving.name, headers=asked.headers)
         else:
             request = v1.decode(
@@ -266,16 +266,19 @@ class Inference:
         return request
 
     def _encode(self, asked: Question, response: InferResponse, request: InferRequest) -> Answer:
+        assert asked.serving is not None
         started = time.perf_counter()
         encoded: Encoded
-        if asked.kind == question.INFER:
-            encoded = v2.encode(response, request, inherit_binary=self._settings.binary_output_inherits)
+        if asked.protocol == "v2":
+            answer = v2.as_explanation(response) if asked.explains else response
+            encoded = v2.encode(answer, request, inherit_binary=self._settings.binary_output_inherits)
+        elif asked.explains:
+            encoded = v1.encode_explanation(response)
         else:
-            encoded = v1.encode(response, request)
+            encoded = v1.encode(response, request, asked.serving.metadata)
         headers = responseheaders.of(response, encoded)
         headers.extend(self._own_headers(asked))
         ended = time.perf_counter()
-        assert asked.serving is not None
         asked.serving.metrics.postprocess.observe(ended - started)
         if asked.span is not None:
             asked.span.stage("encode", started, ended)

@@ -23,11 +23,24 @@ _SCHEMAS: Final[dict[str, Any]] = {
         "description": "A V1 request; `inputs` wins where both are given.",
         "properties": {
             "instances": {"type": "array", "items": {}},
-            "inputs": {"type": "array", "items": {}},
+            "inputs": {
+                "description": "As `instances`; of a model of named tensors the whole of each input, by its name.",
+                "anyOf": [{"type": "array", "items": {}}, {"type": "object"}],
+            },
+            "signature_name": {"type": "string", "description": "Of a model of named tensors that has several."},
         },
         "anyOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
     },
-    "PredictResponse": {"type": "object", "properties": {"predictions": {}}},
+    "PredictResponse": {
+        "type": "object",
+        "description": "A model of named tensors that was asked by `inputs` answers `outputs`.",
+        "properties": {"predictions": {}, "outputs": {}},
+    },
+    "ExplainResponse": {
+        "type": "object",
+        "description": "The JSON of the explainer, or its tensors as one object for each row in `explanations`.",
+        "properties": {"explanations": {}},
+    },
     "InferInput": {
         "type": "object",
         "required": ["name", "shape", "datatype", "data"],
@@ -79,7 +92,7 @@ _FAILURES: Final = {
     "404": "No model of that name is known.",
     "413": "The body has too many bytes.",
     "415": "The content encoding is not supported.",
-    "422": "The body does not have the shape that the protocol asks for.",
+    "422": "The body does not have the shape that the protocol asks for, or an explanation asks the model too often.",
     "429": "Too many requests wait for the model.",
     "500": "The model failed.",
     "501": "The model does not offer this.",
@@ -94,9 +107,12 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     binary = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     document["paths"] |= {
         "/v1/models/{model_name}:predict": _operation("predict", "v1", "Predict", "PredictRequest", "PredictResponse"),
-        "/v1/models/{model_name}:explain": _operation("explain", "v1", "Explain", "PredictRequest", "PredictResponse"),
+        "/v1/models/{model_name}:explain": _operation("explain", "v1", "Explain", "PredictRequest", "ExplainResponse"),
         "/v2/models/{model_name}/infer": _operation(
             "infer", "v2", "Infer", "InferenceRequest", "InferenceResponse", binary
+        ),
+        "/v2/models/{model_name}/explain": _operation(
+            "explain_v2", "v2", "Explain; an extension of the protocol", "InferenceRequest", "InferenceResponse", binary
         ),
     }
     return document

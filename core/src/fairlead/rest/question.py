@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from fairlead.rest.responseheaders import Headers
     from fairlead.tracing.spans import RequestSpan
 
-__all__ = ["EXPLAIN", "INFER", "PREDICT", "ROUTES", "Answer", "Question", "match"]
+__all__ = ["EXPLAIN", "EXPLAIN_V2", "INFER", "PREDICT", "ROUTES", "Answer", "Question", "match"]
 
 PREDICT: Final = "predict"
 EXPLAIN: Final = "explain"
 INFER: Final = "infer"
+EXPLAIN_V2: Final = "explain-v2"
 
 ROUTES: Final[Mapping[str, str]] = {
     PREDICT: "/v1/models/{model_name}:predict",
     EXPLAIN: "/v1/models/{model_name}:explain",
     INFER: "/v2/models/{model_name}/infer",
+    EXPLAIN_V2: "/v2/models/{model_name}/explain",
 }
 
 
@@ -34,6 +36,8 @@ def match(path: str) -> tuple[str, str] | None:
         kind, name = PREDICT, path[11:-8]
     elif path.startswith("/v1/models/") and path.endswith(":explain"):
         kind, name = EXPLAIN, path[11:-8]
+    elif path.startswith("/v2/models/") and path.endswith("/explain"):
+        kind, name = EXPLAIN_V2, path[11:-8]
     else:
         return None
     return (kind, name) if name and "/" not in name else None
@@ -43,7 +47,7 @@ class Question:
     """An inference question, whichever way it came.
 
     Attributes:
-        kind: `PREDICT`, `EXPLAIN` or `INFER`.
+        kind: `PREDICT`, `EXPLAIN`, `INFER` or `EXPLAIN_V2`.
         name: the name of the model that is asked.
         path: the path as it was sent.
         headers: the request's headers, names in lower case.
@@ -68,7 +72,12 @@ class Question:
     @property
     def protocol(self) -> str:
         """``v1`` or ``v2``."""
-        return "v2" if self.kind == INFER else "v1"
+        return "v2" if self.kind in (INFER, EXPLAIN_V2) else "v1"
+
+    @property
+    def explains(self) -> bool:
+        """Whether an explanation is asked for."""
+        return self.kind in (EXPLAIN, EXPLAIN_V2)
 
 
 class Answer(NamedTuple):

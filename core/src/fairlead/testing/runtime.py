@@ -21,15 +21,14 @@ Everything goes through `Plugins.discover`, the door that users come through.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -47,20 +46,24 @@ from fairlead.contracts.runtime import (
     RuntimeSpec,
     SettingValue,
 )
-from fairlead.contracts.tensors import Datatype, InferRequest, InferResponse, Parameter, Tensor
+from fairlead.contracts.tensors import Datatype, InferRequest, Parameter, Tensor
 from fairlead.contracts.unpickling import UnpicklingMode, UnpicklingPolicy
 from fairlead.plugins import Kind, Plugins
+from fairlead.testing.asking import ask, assert_close, assert_same, row
+from fairlead.testing.damage import DamagedArtifacts, Load, OddRequests
 
 __all__ = ["Load", "RuntimeContract"]
 
-Load: TypeAlias = "Callable[[Path, UnpicklingPolicy], AnyModel]"
-"""Loads what is at a path, under a policy."""
+_THREADS = "nthread"
 
 _LOADED_MODULES = "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps([*sys.modules]))"
 
 
-class RuntimeContract:
-    """What every runtime keeps to; subclass it and override `runtime`, `artifact` and `request_inputs`."""
+class RuntimeContract(DamagedArtifacts, OddRequests):
+    """What every runtime keeps to; subclass it and override `runtime`, `artifact` and `request_inputs`.
+
+    A format whose reader cannot tell that a file is not whole overrides `truncated` as well.
+    """
 
     # -- what the author gives --------------------------------------------------------------------------
 
@@ -116,12 +119,13 @@ class RuntimeContract:
     def load(self, plugins: Plugins, spec: RuntimeSpec, settings: Mapping[str, SettingValue]) -> Iterator[Load]:
         """How the server loads an artefact; what a test does not unload itself is unloaded after it."""
         loaded: list[AnyModel] = []
-        options = {setting.name: setting.default for setting in spec.settings} | dict(settings)
+        defaults = {setting.name: setting.default for setting in spec.settings} | dict(settings)
 
-        def load(path: Path, policy: UnpicklingPolicy) -> AnyModel:
+        def load(path: Path, policy: UnpicklingPolicy, **options: SettingValue) -> AnyModel:
             made: Runtime = plugins.factory(Kind.RUNTIME, spec)()
             found = Artifact(path=path, uri=path.as_uri())
-            loaded.append(made.load(found, LoadSettings(model_name="contract", unpickling=policy, options=options)))
+            chosen = LoadSettings(model_name="contract", unpickling=policy, options=defaults | options)
+            loaded.append(made.load(found, chosen))
             return loaded[-1]
 
         yield load
@@ -224,22 +228,22 @@ class RuntimeContract:
     ) -> None:
         """A model that is loaded anew answers while the old one goes, and may be told twice that it has."""
         first, second = (load(artifact, UnpicklingPolicy()) for _ in range(2))
-        before = _ask(second, infer_request)
+        before = ask(second, infer_request)
         assert first is not second
         first.unload()
-        _assert_same(_ask(second, infer_request), before)
+        assert_same(ask(second, infer_request), before)
 
     # -- answering --------------------------------------------------------------------------------------
 
     def test_every_sample_is_answered(self, model: AnyModel) -> None:
         """A model that does not answer its own samples is never Ready."""
         for sample in model.samples():
-            response = _ask(model, dataclasses.replace(sample, model_name="contract"))
+            response = ask(model, dataclasses.replace(sample, model_name="contract"))
             assert response.outputs or response.payload is not None
 
     def test_outputs_are_as_declared(self, model: AnyModel, infer_request: InferRequest) -> None:
         """Names, datatypes and dimensions; -1 stands for any length."""
-        outputs = _ask(model, infer_request).outputs
+        outputs = ask(model, infer_request).outputs
         declared = model.metadata.outputs or [None] * len(outputs)
         for tensor, spec in zip(outputs, declared, strict=True):
             assert tensor.data.dtype == tensor.datatype.numpy
@@ -254,7 +258,7 @@ class RuntimeContract:
     ) -> None:
         """The same model is served under several names, and joined requests have no id."""
         other = dataclasses.replace(infer_request, model_name="another", id="7")
-        _assert_same(_ask(model, other), _ask(model, infer_request))
+        assert_same(ask(model, other), ask(model, infer_request))
 
     def test_joined_rows_are_answered_as_separate_rows_are(self, model: AnyModel, infer_request: InferRequest) -> None:
         """What `Capability.BATCHING` promises."""
@@ -262,11 +266,21 @@ class RuntimeContract:
             pytest.skip("the model does not support batching")
         rows = len(infer_request.inputs[0].data)
         assert rows > 1, "override `request_inputs` with two rows at least"
-        separate = [_ask(model, _row(infer_request, row)) for row in range(rows)]
-        joined = _ask(model, infer_request)
+        separate = [ask(model, row(infer_request, place)) for place in range(rows)]
+        joined = ask(model, infer_request)
         for index, tensor in enumerate(joined.outputs):
             parts = np.concatenate([answer.outputs[index].data for answer in separate])
-            _assert_close(tensor, dataclasses.replace(tensor, data=parts))
+            assert_close(tensor, dataclasses.replace(tensor, data=parts))
+
+    def test_one_thread_answers_as_many_do(
+        self, load: Load, model: AnyModel, artifact: Path, spec: RuntimeSpec, infer_request: InferRequest
+    ) -> None:
+        """The setting ``nthread`` decides how fast an answer is made, and not which."""
+        if all(setting.name != _THREADS for setting in spec.settings):
+            pytest.skip("the runtime has no setting nthread")
+        alone = ask(load(artifact, UnpicklingPolicy(), nthread=1), infer_request)
+        for one, many in zip(alone.outputs, ask(model, infer_request).outputs, strict=True):
+            assert_close(one, many)
 
     def test_inputs_are_read_only_and_stay_as_they_are(self, model: AnyModel, infer_request: InferRequest) -> None:
         """A binary tensor is a view of the received buffer."""
@@ -275,8 +289,8 @@ class RuntimeContract:
             data = tensor.data.copy()
             data.flags.writeable = False
             frozen.append(dataclasses.replace(tensor, data=data))
-        answer = _ask(model, dataclasses.replace(infer_request, inputs=frozen))
-        _assert_same(answer, _ask(model, infer_request))
+        answer = ask(model, dataclasses.replace(infer_request, inputs=frozen))
+        assert_same(answer, ask(model, infer_request))
         for before, after in zip(infer_request.inputs, frozen, strict=True):
             assert before == after
 
@@ -287,31 +301,4 @@ class RuntimeContract:
         wrong = [unexpected_inputs] if model.metadata.supports(Capability.JSON) else [unexpected_inputs, []]
         for inputs in wrong:
             with pytest.raises(errors.InvalidInput):
-                _ask(model, dataclasses.replace(infer_request, inputs=inputs, payload={"unexpected": True}))
-
-
-def _ask(model: AnyModel, request: InferRequest) -> InferResponse:
-    if isinstance(model, AsyncModel):
-        return asyncio.run(model.predict(request))
-    return model.predict(request)
-
-
-def _row(request: InferRequest, row: int) -> InferRequest:
-    inputs = [dataclasses.replace(tensor, data=tensor.data[row : row + 1]) for tensor in request.inputs]
-    return dataclasses.replace(request, inputs=inputs)
-
-
-def _assert_same(one: InferResponse, other: InferResponse) -> None:
-    assert one.payload == other.payload
-    assert len(one.outputs) == len(other.outputs)
-    for left, right in zip(one.outputs, other.outputs, strict=True):
-        assert left == right
-
-
-def _assert_close(one: Tensor, other: Tensor) -> None:
-    """Equal, but for the last digits of floating-point numbers: a sum of many rows may be made in another order."""
-    assert one.shape == other.shape
-    if one.data.dtype.kind == "f":
-        np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-8, equal_nan=True)
-    else:
-        assert one == other
+                ask(model, dataclasses.replace(infer_request, inputs=inputs, payload={"unexpected": True}))

@@ -11,16 +11,21 @@ import httpx
 
 from fairlead import errors
 from fairlead.engine.engine import Engine
+from fairlead.engine.explaining import ExplainerSource
 from fairlead.engine.registry import ModelSource
 from fairlead.plugins import Plugins
+from fairlead.predictor.client import Predictor
+from fairlead.predictor.forwarding import Forwarded
+from fairlead.predictor.target import Target
 from fairlead.rest.server import Server, listen
 from fairlead.settings import ServerSettings
 from fairlead.storage.fetcher import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from fairlead.contracts.runtime import AsyncModel
     from fairlead.engine.repository import Repository
 
 __all__ = ["RunningServer", "running_server"]
@@ -48,22 +53,32 @@ class RunningServer:
 
 @contextlib.contextmanager
 def running_server(
-    models: Mapping[str, Path | str],
+    models: Mapping[str, Path | str | None],
     *,
     repository: Repository | None = None,
     options: Mapping[str, Any] | None = None,
     wait: bool = True,
     grpc: bool = False,
+    explainer: str | None = None,
+    explainer_dir: Path | str | None = None,
+    explainer_options: Mapping[str, Any] | None = None,
+    predictor_host: str | None = None,
+    predictor_protocol: str = "v1",
     **settings: Any,
 ) -> Iterator[RunningServer]:
     """Serve models until the block ends.
 
     Args:
-        models: paths or URIs of artefacts, by model name.
+        models: paths or URIs of artefacts, by model name; None for the explainer as a component, of that name.
         repository: a folder that more models can be loaded from.
         options: settings of the runtimes.
         wait: whether to wait until the server is ready.
         grpc: whether it serves gRPC as well.
+        explainer: the explainer of the models.
+        explainer_dir: path or URI of its own files.
+        explainer_options: its settings.
+        predictor_host: host and port of the predictor that a component asks.
+        predictor_protocol: how it asks.
         settings: fields of `ServerSettings`.
 
     Yields:
@@ -80,7 +95,18 @@ def running_server(
         ServerSettings(host="127.0.0.1", http_port=0, grpc_port=0, **settings),
         repository,
     )
-    sources = [ModelSource(name=name, uri=str(uri), options=options or {}) for name, uri in models.items()]
+    explains = None
+    if explainer is not None:
+        own = None if explainer_dir is None else str(explainer_dir)
+        explains = ExplainerSource(name=explainer, uri=own, options=explainer_options or {})
+    sources = [
+        ModelSource(name=name, uri=str(uri), options=options or {}, explainer=explains)
+        if uri is not None
+        else ModelSource(
+            name=name, uri="", explainer=explains, make=_forwarded(name, str(predictor_host), predictor_protocol)
+        )
+        for name, uri in models.items()
+    ]
     sock = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     server = _Observed(engine, sources)
@@ -99,6 +125,10 @@ def running_server(
         thread.join(PATIENCE)
         if thread.is_alive():
             raise TimeoutError(f"the server did not stop within {PATIENCE:g} seconds")
+
+
+def _forwarded(name: str, host: str, protocol: str) -> Callable[[], AsyncModel]:
+    return lambda: Forwarded(Predictor(Target.parse(host, protocol=protocol), name))
 
 
 def _accompanied(server: Server, engine: Engine) -> str:

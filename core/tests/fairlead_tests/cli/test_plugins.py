@@ -84,7 +84,8 @@ def test_list_of_one_kind_imports_and_shows_that_kind_alone(fairlead: Command, s
     runtime = site.install("good")
     site.install("why", plugin=EXPLAINER, group="fairlead.explainers")
     ran = fairlead("plugins", "list", "--kind", "explainer")
-    assert list(rows(ran.output)) == ["why"]
+    assert "why" in rows(ran.output)
+    assert not {"good", "python"} & set(rows(ran.output))
     assert not is_imported(runtime)
 
 
@@ -179,17 +180,20 @@ def test_inspect_as_json(fairlead: Command, site: Site) -> None:
     assert spec["libraries"][1] == {
         "distribution": "no-such-library",
         "module": "no_such_library",
+        "alternatives": [],
+        "writes": True,
+        "reads_older": False,
         "installed": None,
     }
     assert spec["settings"][0]["env"] == ["M=good", "MODE"]
 
 
 def test_inspect_of_a_name_of_several_kinds_asks_which(fairlead: Command, site: Site) -> None:
-    site.install("onnx")
-    site.install("onnx", plugin=EXPLAINER, group="fairlead.explainers", distribution="fairlead-explainer-onnx")
-    ran = fairlead("plugins", "inspect", "onnx")
-    assert ran.errors == "error: Several plugins are named onnx.\nSay explainer:onnx or runtime:onnx.\n"
-    assert fairlead("plugins", "inspect", "explainer:onnx").output.startswith("explainer onnx, of")
+    site.install("graphs")
+    site.install("graphs", plugin=EXPLAINER, group="fairlead.explainers", distribution="fairlead-explainer-graphs")
+    ran = fairlead("plugins", "inspect", "graphs")
+    assert ran.errors == "error: Several plugins are named graphs.\nSay explainer:graphs or runtime:graphs.\n"
+    assert fairlead("plugins", "inspect", "explainer:graphs").output.startswith("explainer graphs, of")
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])

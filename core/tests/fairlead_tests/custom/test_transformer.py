@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Coroutine, Iterator
@@ -287,3 +288,33 @@ def test_tensors_reach_v1_as_records_and_text_as_text(asked: Predictor, write: W
     assert answer.output("size").data.tolist() == [1, 2]
     assert answer.output("text").data.tolist() == [b"a", b"bc"]
     assert isinstance(answer.output("size").data, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"predictions": [{"a": [1, 2], "b": 0.5}, {"a": [3, 4], "b": 1.5}]},
+        {"outputs": {"a": [[1, 2], [3, 4]], "b": [0.5, 1.5]}},
+    ],
+    ids=["rows", "columns"],
+)
+def test_postprocess_gets_answers_of_named_tensors_in_rows_and_in_columns(
+    asked: Predictor, write: Write, load: Load, body: Any
+) -> None:
+    asked.say(200, body)
+    returned = "{name: array.tolist() for name, array in answer.items()}"
+    model = load(write(AFTER.format("dict[str, np.ndarray]", returned)), predictor_host=asked.host)
+    assert ask(model, payload={"instances": [1]}).payload == {"a": [[1, 2], [3, 4]], "b": [0.5, 1.5]}
+
+
+def test_a_request_in_columns_reaches_a_predictor_of_tensors(asked: Predictor, write: Write, load: Load) -> None:
+    asked.say(200, {"model_name": "m", "outputs": [{"name": "y", "shape": [1], "datatype": "INT64", "data": [7]}]})
+    model = load(write(AFTER.format("np.ndarray", "answer")), predictor_host=asked.host, predictor_protocol="v2")
+    body = {"inputs": {"a": [[1, 2]], "b": ["x"]}, "signature_name": "other"}
+    assert ask(model, payload=body, parameters={"top": 3}).output("output-0").data.tolist() == [7]
+    sent, _ = json.JSONDecoder().raw_decode(asked.asked[0].body.decode("latin-1"))
+    assert [(each["name"], each["datatype"], each["shape"]) for each in sent["inputs"]] == [
+        ("a", "INT64", [1, 2]),
+        ("b", "BYTES", [1]),
+    ]
+    assert sent["parameters"] == {"signature_name": "other", "top": 3, "binary_data_output": True}

@@ -50,6 +50,56 @@ def test_equal_priorities_are_an_error_that_names_both(artifact: Artifact) -> No
         selection.choose(artifact, runtimes(spec("trees", "*.json"), spec("others", "*.json")))
 
 
+# -- names that several share ---------------------------------------------------------------------------
+
+
+def knowing(**looks: bool | None) -> selection.Recognises:
+    """What each runtime says of whatever it is shown; None for one that does not look."""
+    return lambda shown, _artifact: looks.get(shown.name)
+
+
+TREES, OTHERS, THIRD = spec("trees", "*.json"), spec("others", "*.json"), spec("third", "*.json")
+
+
+@pytest.mark.parametrize(
+    ("looks", "chosen"),
+    [
+        ({"trees": True, "others": False}, "trees"),
+        ({"others": True}, "others"),
+        ({"trees": False, "third": False}, "others"),
+    ],
+)
+def test_of_runtimes_that_share_a_name_the_one_that_knows_the_file_is_chosen(
+    artifact: Artifact, looks: dict[str, bool], chosen: str
+) -> None:
+    found = selection.choose(artifact, runtimes(TREES, OTHERS, THIRD), recognises=knowing(**looks))
+    assert found.spec.name == chosen
+
+
+def test_the_reason_says_that_the_file_was_looked_at_where_that_decided(artifact: Artifact) -> None:
+    choice = selection.choose(artifact, runtimes(TREES, OTHERS), recognises=knowing(trees=True))
+    assert choice.reason == "because of model.json and what it holds"
+    choice = selection.choose(artifact, runtimes(TREES, OTHERS), recognises=knowing(trees=True, others=False))
+    assert choice.reason == "because of model.json"
+
+
+@pytest.mark.parametrize("looks", [{"trees": True, "others": True}, {"trees": False, "others": False}])
+def test_two_that_know_a_file_or_none_that_does_is_an_error(artifact: Artifact, looks: dict[str, bool]) -> None:
+    with pytest.raises(errors.FormatUnknown, match="trees, others"):
+        selection.choose(artifact, runtimes(TREES, OTHERS), recognises=knowing(**looks))
+
+
+def test_priority_counts_before_what_a_file_holds(artifact: Artifact) -> None:
+    both = runtimes(TREES, spec("wrapper", "*.json", priority=2))
+    assert selection.choose(artifact, both, recognises=knowing(trees=True)).spec.name == "wrapper"
+    assert selection.choose(artifact, both, recognises=knowing(trees=True, wrapper=False)).spec.name == "trees"
+
+
+def test_a_file_of_one_runtime_alone_is_not_looked_at(artifact: Artifact) -> None:
+    choice = selection.choose(artifact, runtimes(TREES), recognises=lambda _spec, _artifact: pytest.fail("looked"))
+    assert choice.spec.name == "trees"
+
+
 def test_runtimes_that_may_not_be_chosen_automatically_are_not(artifact: Artifact) -> None:
     both = runtimes(spec("trees", "*.json"), spec("manual", "*.json", priority=9, auto=False))
     assert selection.choose(artifact, both).spec.name == "trees"

@@ -90,11 +90,11 @@ def test_the_allow_list_picks_one_of_two_claimants(site: Site, owner: str) -> No
 
 
 def test_one_name_in_two_kinds_is_two_plugins(site: Site) -> None:
-    site.install("onnx")
-    site.install("onnx", plugin=EXPLAINER, group="fairlead.explainers", distribution="fairlead-explainer-onnx")
+    site.install("graphs")
+    site.install("graphs", plugin=EXPLAINER, group="fairlead.explainers", distribution="fairlead-explainer-graphs")
     plugins = Plugins.discover()
-    assert plugins.runtimes()["onnx"].name == "onnx"
-    assert plugins.explainers()["onnx"].explains == ("tabular",)
+    assert plugins.runtimes()["graphs"].name == "graphs"
+    assert plugins.explainers()["graphs"].explains == ("tabular",)
 
 
 def test_an_installation_further_down_the_path_is_shadowed(
@@ -163,10 +163,10 @@ def test_a_plugin_that_is_not_installed_says_what_to_install() -> None:
 
 
 def test_a_misspelt_name_is_guessed(site: Site) -> None:
-    site.install("tensorflow")
+    site.install("hyperlogs")
     with pytest.raises(errors.PluginNotInstalled) as caught:
-        Plugins.discover().info(Kind.RUNTIME, "tensorfow")
-    assert caught.value.remedy == "Did you mean tensorflow?"
+        Plugins.discover().info(Kind.RUNTIME, "hyperlog")
+    assert caught.value.remedy == "Did you mean hyperlogs?"
 
 
 # -- damaged metadata -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,32 @@ def test_what_is_not_json_is_handed_on_as_bytes_both_ways() -> None:
 @pytest.mark.parametrize(("values", "names"), [([1, 2], ["y"]), ([{"a": 1, "b": "t"}], ["a", "b"]), ([], []), (3, [])])
 def test_predictions_are_tensors_where_they_can_be(values: object, names: list[str]) -> None:
     assert [each.name for each in v1_client.tensors_of(values, "y")] == names
+
+
+def test_a_signature_is_a_member_of_its_own() -> None:
+    request = InferRequest(model_name="m", inputs=[NUMBERS], parameters={"signature_name": "other", "p": 1})
+    assert json.loads(b"".join(v1_client.encode_request(request).chunks)) == {
+        "instances": [[0, 1, 2], [3, 4, 5]],
+        "parameters": {"p": 1},
+        "signature_name": "other",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "outputs"),
+    [
+        ({"predictions": [[1, 2]]}, {"y": [[1, 2]]}),
+        ({"predictions": [{"a": [1, 2], "b": 0.5}, {"a": [3, 4], "b": 1}]}, {"a": [[1, 2], [3, 4]], "b": [0.5, 1]}),
+        ({"predictions": [{"b64": "/w=="}]}, {"y": [b"\xff"]}),
+        ({"predictions": [{"a": {"0": 1, "1": 2}}]}, {"a": [1, 2]}),
+        ({"outputs": [[1, 2]]}, {"y": [[1, 2]]}),
+        ({"outputs": {"a": [[1]], "b": ["t", {"b64": "/w=="}]}}, {"a": [[1]], "b": [b"t", b"\xff"]}),
+        ({"outputs": 3}, {}),
+        ({"predictions": [{"a": [1]}, {"a": [1, 2]}, {"a": "t"}]}, {}),
+        ({"explanations": 1}, {}),
+        (b"png", {}),
+    ],
+    ids=str,
+)
+def test_an_answer_in_rows_or_in_columns_is_tensors_where_it_can_be(body: object, outputs: dict[str, object]) -> None:
+    assert {each.name: each.data.tolist() for each in v1_client.outputs_of(body, "y")} == outputs

@@ -24,6 +24,8 @@ METADATA = [
         inputs=(TensorSpec("a", Datatype.FP64, (-1,)), TensorSpec("b", Datatype.BYTES, (-1,))),
         capabilities=frozenset({Capability.COLUMNS}),
     ),
+    ModelMetadata(inputs=(TensorSpec("a", Datatype.FP32, (-1,)), TensorSpec("b", Datatype.BYTES, ()))),
+    ModelMetadata(inputs=(TensorSpec("a", Datatype.FP32, ()),)),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
@@ -96,6 +98,7 @@ def test_arbitrary_bytes_are_the_clients_mistake(content: bytes, length: str | N
 @example(document={"instances": [{}]})
 @example(document={"instances": [[]]})
 @example(document={"instances": [{"a": []}]})
+@example(document={"inputs": {"a": [], "b": {"b64": ""}}, "signature_name": "s"})
 def test_arbitrary_json_is_read_or_the_clients_mistake(document: Any) -> None:
     assert decoded_everywhere(json.dumps(document).encode(), {})
     assert decoded_everywhere(json.dumps({"instances": document, "inputs": document}).encode(), {})

@@ -207,7 +207,8 @@ def test_a_row_of_another_length_is_named_to_clients_of_models_of_tensors(longer
     message = rf"^instances: row 2 has {len(longer)} values, row 0 has 2\."
     with pytest.raises(errors.InvalidInput, match=message):
         instances([0, 1], [2, 3], longer, metadata=metadata)
-    assert list(instances([[0, 1]], [[2]], metadata=metadata).inputs) == []
+    with pytest.raises(errors.InvalidInput, match="nested lists are not of one shape"):
+        instances([[0, 1]], [[2]], metadata=metadata)
 
 
 def test_integers_of_both_unsigned_and_negative_range_are_refused() -> None:

@@ -98,8 +98,39 @@ def test_text_is_sent_as_it_is_without_a_content_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [{"a": object()}, {"a": 2**70}, {"a": b"\xff"}, "\ud800", {"a": "\ud800"}], ids=repr
+    "payload",
+    [{"a": object()}, {"a": 2**70}, {"a": b"\xff"}, "\ud800", {"a": "\ud800"}],
+    ids=["an object", "a long number", "bytes", "a surrogate", "a surrogate inside"],
 )
 def test_a_payload_that_cannot_be_sent_is_the_models_fault(payload: Any) -> None:
     with pytest.raises(errors.InferenceFailed):
         encode(payload=payload)
+
+
+# -- explanations ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "body"),
+    [
+        (InferResponse(model_name="m", outputs=[Tensor.from_numpy("a", np.array([1, 2]))]), b'{"explanations":[1,2]}'),
+        (
+            InferResponse(
+                model_name="m",
+                outputs=[Tensor.from_numpy("a", np.array([1, 2])), Tensor.from_numpy("b", np.array(["x", "y"]))],
+            ),
+            b'{"explanations":[{"a":1,"b":"x"},{"a":2,"b":"y"}]}',
+        ),
+        (InferResponse(model_name="m", payload={"why": [1]}), b'{"why":[1]}'),
+        (InferResponse(model_name="m", payload=[1, 2]), b'{"explanations":[1,2]}'),
+        (InferResponse(model_name="m", payload=b"raw"), b"raw"),
+    ],
+)
+def test_an_explanation_is_named_as_one(response: InferResponse, body: bytes) -> None:
+    assert b"".join(v1.encode_explanation(response).chunks) == body
+
+
+def test_an_explanation_of_uneven_rows_is_the_fault_of_the_explainer() -> None:
+    outputs = [Tensor.from_numpy("a", np.zeros(2)), Tensor.from_numpy("b", np.zeros(3))]
+    with pytest.raises(errors.InferenceFailed, match="explainer of model m answered with outputs that have no common"):
+        v1.encode_explanation(InferResponse(model_name="m", outputs=outputs))

@@ -395,3 +395,20 @@ def test_an_answer_without_a_model_name_is_none() -> None:
     with pytest.raises(errors.InvalidSchema) as caught:
         v2.decode_response(b'{"outputs":[]}', {})
     assert caught.value.location == ("model_name",)
+
+
+# -- explanations ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [({"why": [1, 2]}, b'{"why":[1,2]}'), ([1], b"[1]"), ("text", b"text"), (b"raw", b"raw"), (1.5, b"1.5")],
+)
+def test_an_explanation_that_is_no_tensors_is_the_text_of_one(payload: Any, text: bytes) -> None:
+    (output,) = v2.as_explanation(InferResponse(model_name="m", payload=payload)).outputs
+    assert (output.name, output.datatype, output.shape, output.data[0]) == ("explanation", Datatype.BYTES, (1,), text)
+
+
+def test_an_explanation_of_tensors_stays_as_it_is() -> None:
+    response = InferResponse(model_name="m", outputs=[Tensor.from_numpy("a", np.zeros(2))])
+    assert v2.as_explanation(response) is response

@@ -113,6 +113,11 @@ def test_a_plugin_takes_no_place_for_a_format_that_it_does_not_serve() -> None:
     assert error.remedy == "Install a runtime that serves it: pip install fairlead-runtime-lightgbm"
 
 
+def test_the_wheel_for_pytorch_is_named_for_torch() -> None:
+    error = refused(name="pytorch", known={"plugins": {"sklearn": worlds.SKLEARN}})
+    assert error.remedy == "Install a runtime that serves it: pip install fairlead-runtime-torch"
+
+
 def test_a_plugin_in_the_place_of_mlserver_is_asked_in_v2_as_mlserver_is() -> None:
     assert chosen(known={"plugins": {"sklearn": worlds.SKLEARN}}, runtime="kserve-mlserver").protocol == "v2"
 

@@ -33,6 +33,7 @@ QUESTIONS: list[tuple[str, Any, dict[str, str]]] = [
     ("/v2/models/echo/infer", {"inputs": [TENSOR], "id": "11"}, {"x-request-timeout": "soon"}),
     ("/v2/models/echo/infer", {"inputs": [TENSOR], "id": "12"}, {"inference-header-content-length": "x"}),
     ("/v2/models/none/infer", {"inputs": [TENSOR], "id": "13"}, {}),
+    ("/v2/models/echo/explain", {"inputs": [TENSOR], "id": "14"}, {}),
 ]
 
 

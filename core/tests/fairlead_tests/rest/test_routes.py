@@ -123,11 +123,14 @@ def test_v2_infer_keeps_key_order_and_nulls(client: httpx.Client) -> None:
         ("GET", "/v1/models/doubler:predict", 404, {"error": "Model with name doubler:predict does not exist."}),
         ("GET", "/nowhere", 404, {"detail": "Not Found"}),
         ("POST", "/v1/models/a%2Fb:predict", 404, {"detail": "Not Found"}),
+        ("POST", "/v2/models/none/explain", 404, {"error": "Model with name none does not exist."}),
         ("GET", "/v2/models/doubler/infer", 405, {"detail": "Method Not Allowed"}),
+        ("GET", "/v2/models/doubler/explain", 405, {"detail": "Method Not Allowed"}),
         ("HEAD", "/", 405, None),
         ("GET", "/v2/models/doubler/versions/1", 501, {"error": "Model versioning not supported yet."}),
         ("GET", "/v2/models/doubler/versions/1/ready", 501, {"error": "Model versioning not supported yet."}),
         ("POST", "/v2/models/doubler/versions/1/infer", 501, {"error": "Model versioning not supported yet."}),
+        ("POST", "/v2/models/doubler/versions/1/explain", 501, {"error": "Model versioning not supported yet."}),
         ("POST", "/v1/models/doubler:explain", 501, None),
     ],
 )
@@ -200,6 +203,7 @@ def test_the_openapi_document_describes_the_inference_routes(client: httpx.Clien
         "/v1/models/{model_name}:predict",
         "/v1/models/{model_name}:explain",
         "/v2/models/{model_name}/infer",
+        "/v2/models/{model_name}/explain",
         "/v2/repository/index",
     } <= paths.keys()
 

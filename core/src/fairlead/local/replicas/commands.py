@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
+from fairlead.contracts.unpickling import UnpicklingPolicy
 from fairlead.local.replicas import listening
 from fairlead.local.replicas.listening import GRPC_FLAGS, HTTP_FLAGS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fairlead.local.replicas.orders import Order, Ports
 
 __all__ = [
+    "ISOLATED",
     "SERVE",
     "Launch",
     "arguments",
@@ -25,13 +27,17 @@ __all__ = [
     "container_environ",
     "port_environ",
     "substitution",
+    "unpickling",
 ]
 
 SERVE: Final = (sys.executable, "-m", "fairlead.cli.main", "serve")
 """How ``fairlead serve`` is run by the Python that runs the platform."""
 
+ISOLATED: Final = "FAIRLEAD_ISOLATED"
+"""The variable of a process that runs in an environment which was made for it; it makes no other."""
+
 _PORT_VARIABLES: Final = ("PORT", "HTTP_PORT", "GRPC_PORT", "FAIRLEAD_HTTP_PORT", "FAIRLEAD_GRPC_PORT")
-_ALSO_NOT_INHERITED: Final = ("FAIRLEAD_HOST", "FAIRLEAD_LOG_FORMAT", "KUBERNETES_SERVICE_HOST")
+_ALSO_NOT_INHERITED: Final = (ISOLATED, "FAIRLEAD_HOST", "FAIRLEAD_LOG_FORMAT", "KUBERNETES_SERVICE_HOST")
 _REFERENCE: Final = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _LOOPBACK: Final = "127.0.0.1"
 
@@ -66,6 +72,8 @@ def base_environ(environ: Mapping[str, str], *, isolated: bool = False) -> dict[
     if isolated:
         dropped |= {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     kept = {name: value for name, value in environ.items() if name not in dropped}
+    if isolated:
+        kept[ISOLATED] = "1"
     folder = str(Path(sys.executable).parent)
     kept["PATH"] = f"{folder}:{kept['PATH']}" if kept.get("PATH") else f"{folder}:/usr/local/bin:/usr/bin:/bin"
     kept.setdefault("PYTHONUNBUFFERED", "1")
@@ -173,6 +181,17 @@ def container_environ(order: Order) -> dict[str, str]:
         if value is not None:
             env[name] = sources.get(value, value) if name == "STORAGE_URI" else value
     return env
+
+
+def unpickling(order: Order, environ: Mapping[str, str]) -> UnpicklingPolicy:
+    """The unpickling policy that ``fairlead serve`` will have: by its flag, its variable, or the user's.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    name = "FAIRLEAD_UNPICKLING"
+    given = listening.option(order, "--unpickling") or container_environ(order).get(name) or environ.get(name)
+    return UnpicklingPolicy.parse(given) if given else UnpicklingPolicy()
 
 
 def _from(order: Order, name: str, source: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["editable_folder", "installed", "requirement"]
+__all__ = ["builds", "editable_folder", "installed", "is_met", "requirement"]
 
 
 def installed(name: str) -> str | None:
@@ -50,6 +50,34 @@ def editable_folder(name: str) -> Path | None:
     if (direct.get("dir_info") or {}).get("editable"):
         return _path(direct["url"])
     return None
+
+
+def builds(name: str) -> bool:
+    """Whether installing a distribution as it is installed here builds it: it came from a folder, or as its source."""
+    direct = _direct(importlib.metadata.distribution(name))
+    return "dir_info" in direct or "vcs_info" in direct or str(direct.get("url", "")).endswith(".tar.gz")
+
+
+def is_met(wanted: Requirement) -> bool:
+    """Whether what is installed here meets a requirement, its extras included.
+
+    One whose marker does not hold here is met. That what is installed fits together is taken for granted.
+    """
+    return _is_met_here(wanted, "", set())
+
+
+def _is_met_here(wanted: Requirement, extra: str, seen: set[tuple[str, str]]) -> bool:
+    if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
+        return True
+    if not _is_met(wanted):
+        return False
+    name = canonicalize_name(wanted.name)
+    for each in wanted.extras - {other for distribution, other in seen if distribution == name}:
+        seen.add((name, each))
+        found = [Requirement(text) for text in importlib.metadata.requires(name) or ()]
+        if not all(_is_met_here(inner, each, seen) for inner in found if _only_for(inner, each)):
+            return False
+    return True
 
 
 def _direct(found: importlib.metadata.Distribution) -> dict[str, Any]:

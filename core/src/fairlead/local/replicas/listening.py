@@ -23,6 +23,7 @@ __all__ = [
     "is_fairlead",
     "listening",
     "main_container",
+    "option",
     "words",
 ]
 
@@ -98,6 +99,16 @@ def main_container(order: Order) -> Mapping[str, Any]:
 def words(container: Mapping[str, Any]) -> tuple[str, ...]:
     """Command and arguments of a container, as text."""
     return tuple(str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ())))
+
+
+def option(order: Order, *flags: str) -> str | None:
+    """The value that the main container's arguments give one of these flags, the last one where there are several."""
+    found = None
+    for word, following in itertools.pairwise((*words(main_container(order)), "")):
+        flag, equals, value = word.partition("=")
+        if flag in flags:
+            found = value if equals else following
+    return found
 
 
 def is_fairlead(order: Order) -> bool:

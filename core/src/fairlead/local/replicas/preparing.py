@@ -12,12 +12,13 @@ from fairlead import errors
 from fairlead.local import containerfiles
 from fairlead.local.replicas import commands, containers, fetching, listening, probes, unsupported
 from fairlead.local.replicas.commands import SERVE, Launch
+from fairlead.local.replicas.needs import Need
 from fairlead.local.replicas.orders import Ports
+from fairlead.local.replicas.threads import in_thread
 from fairlead.resolve.observation import ReplicaStage
 from fairlead.resolve.service import MODEL_PATH
 
 if TYPE_CHECKING:
-    from fairlead.local.replicas.environments import Need
     from fairlead.local.replicas.logs import RotatedLog
     from fairlead.local.replicas.orders import Order
     from fairlead.local.replicas.tools import Tools
@@ -77,10 +78,7 @@ class Preparation:
             if folder.is_relative_to(self._order.folder):
                 folder.mkdir(parents=True, exist_ok=True)
         if self._serve is SERVE and not self._made_do and listening.is_fairlead(self._order):
-            environments, model = self._tools.environments, self._order.model
-            need, note = environments.needed(model)
-            self._note(note)
-            need = need or await environments.recorded(model, self._mounts.get(MODEL_PATH))
+            need = await in_thread(lambda: self._need((self._mounts or {}).get(MODEL_PATH)))
             if need is not None:
                 await self._isolate(need, see)
 
@@ -114,24 +112,44 @@ class Preparation:
         except (errors.FairleadError, OSError) as error:
             raise errors.ReplicaFailed("FetchFailed", str(error), fetching=True) from error
 
-    async def _isolate(self, need: Need, see: Callable[..., Any]) -> None:
-        """Use an environment with another library version.
+    def _need(self, artefact: Path | None) -> Need | None:
+        """What it cannot run with in this environment.
 
-        One that the artefact alone asks for is done without where it cannot be made: most models load all the same,
-        and the server tells of the versions.
+        Raises:
+            ReplicaFailed: it asks for something that it may not have.
         """
-        see(stage=ReplicaStage.STARTING, message=f"An environment with {need.library} {need.version} is made.")
+        needs, model = self._tools.environments.needs, self._order.model
+        explainer = listening.option(self._order, "--explainer")
+        files = listening.option(self._order, "--explainer-dir", "--explainer_dir")
+        try:
+            policy = commands.unpickling(self._order, self._tools.environ)
+            version, note = needs.of_version(model)
+            self._note(note)
+            return Need.joined(
+                (
+                    version or needs.recorded(model, artefact),
+                    needs.of_model(model, artefact, policy),
+                    needs.of_explainer(explainer, files, in_process=model is not None),
+                )
+            )
+        except errors.FairleadError as error:
+            raise errors.ReplicaFailed("EnvironmentFailed", str(error)) from error
+
+    async def _isolate(self, need: Need, see: Callable[..., Any]) -> None:
+        """Use an environment of its own.
+
+        One for a version that the artefact records is done without where it cannot be made: most models load all the
+        same, and the server tells of the versions.
+        """
+        see(stage=ReplicaStage.STARTING, message=f"An environment with {need.what} is made.")
         try:
             python = await self._tools.environments.python(need, self._log.say)
         except errors.FairleadError as error:
-            if not need.recorded:
+            if not need.without:
                 raise errors.ReplicaFailed("EnvironmentFailed", str(error)) from error
             self._made_do = True
             self._log.say(str(error))
-            self._note(
-                f"The model was saved with {need.library} {need.version} and runs with {need.installed or 'none'}: "
-                f"{error.reason}"
-            )
+            self._note(f"{need.without} {error.reason}")
         else:
             self._serve = (str(python), *SERVE[1:])
         see(message="")

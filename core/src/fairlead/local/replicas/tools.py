@@ -30,7 +30,7 @@ class Tools:
 
     Attributes:
         fetching: fetches artefacts.
-        environments: makes environments for models of another library version.
+        environments: makes environments for what cannot run in the platform's own.
         engine: finds the container runtime.
         environ: the user's environment, which replicas inherit.
         mark: variables of every process, by which the next platform finds what this one leaves behind.

@@ -5,6 +5,8 @@ It needs grpcio-tools, which a server does not.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -21,15 +23,18 @@ TARGET: Final = _FOLDER / "inference.binpb"
 def generated() -> bytes:
     """The descriptors that the compiler makes of the proto file now.
 
+    The compiler runs in a process of its own: in one that has imported TensorFlow, it ends the process.
+
     Raises:
         RuntimeError: the compiler does not take the file.
     """
-    from grpc_tools import protoc  # type: ignore[import-untyped]  # its types are missing
-
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "made.binpb"
-        if protoc.main(["protoc", f"--proto_path={_ROOT}", f"--descriptor_set_out={made}", _SOURCE]) != 0:
-            raise RuntimeError(f"{_SOURCE} does not compile")
+        arguments = [f"--proto_path={_ROOT}", f"--descriptor_set_out={made}", _SOURCE]
+        command = [sys.executable, "-m", "grpc_tools.protoc", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"{_SOURCE} does not compile: {result.stderr.strip()}")
         return made.read_bytes()
 
 

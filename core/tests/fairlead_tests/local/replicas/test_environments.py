@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
-import os
 import subprocess
 import sys
-import sysconfig
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -17,15 +13,26 @@ from sklearn.dummy import DummyClassifier
 
 from fairlead import errors
 from fairlead.local.replicas import distributions
-from fairlead.local.replicas.environments import Environments, Need
+from fairlead.local.replicas.environments import Environments
+from fairlead.local.replicas.needs import Need
 from fairlead.plugins import Plugins
 from fairlead.resolve.observation import ReplicaStage
+from fairlead_tests import packages
 from fairlead_tests.local.replicas.making import running, serving, tools
 
 LIBRARY = "scikit-learn"
 INSTALLED = distributions.installed(LIBRARY)
 OTHER = "1.7.2"
-UV = Path(sysconfig.get_path("scripts")) / "uv"
+
+
+def need(version: str) -> Need:
+    """Another version of the library than the installed one."""
+    return Need(
+        requirements=(f"{LIBRARY}=={version}",),
+        distributions=("fairlead-runtime-sklearn",),
+        what=f"{LIBRARY} {version}",
+        remedy="See that it is there.",
+    )
 
 
 def environments(cache: Path, **fields: str) -> Environments:
@@ -33,29 +40,30 @@ def environments(cache: Path, **fields: str) -> Environments:
 
 
 @pytest.mark.parametrize(
-    ("version", "need", "noted"),
+    ("version", "wanted", "noted"),
     [
-        (None, None, ""),
-        (INSTALLED, None, ""),
-        ("1.5.2", Need("sklearn", LIBRARY, "1.5.2", INSTALLED), ""),
-        ("1.6rc1", Need("sklearn", LIBRARY, "1.6rc1", INSTALLED), ""),
-        ("latest", None, "no version of scikit-learn"),
-        ("v0.14.0", None, "no version of scikit-learn"),
-        ("1.5.2-gpu", None, "no version of scikit-learn"),
+        (None, (), ""),
+        (INSTALLED, (), ""),
+        ("1.5.2", (f"{LIBRARY}==1.5.2",), ""),
+        ("1.6rc1", (f"{LIBRARY}==1.6rc1",), ""),
+        ("latest", (), "no version of scikit-learn"),
+        ("v0.14.0", (), "no version of scikit-learn"),
+        ("1.5.2-gpu", (), "no version of scikit-learn"),
     ],
 )
 def test_a_runtime_version_is_one_of_the_runtimes_library(
-    tmp_path: Path, version: str | None, need: Need | None, noted: str
+    tmp_path: Path, version: str | None, wanted: tuple[str, ...], noted: str
 ) -> None:
     model = serving(tmp_path, "file:///m", runtime_version=version).model
-    found, note = environments(tmp_path).needed(model)
-    assert found == need
+    found, note = environments(tmp_path).needs.of_version(model)
+    assert (found.requirements if found else ()) == wanted
+    assert found is None or found.distributions == ("fairlead-runtime-sklearn",)
     assert noted in note
     assert bool(note) is bool(noted)
 
 
 def test_containers_of_ones_own_need_no_environment(tmp_path: Path) -> None:
-    assert environments(tmp_path).needed(None) == (None, "")
+    assert environments(tmp_path).needs.of_version(None) == (None, "")
 
 
 def test_what_is_installed_from_a_folder_is_installed_from_there_again() -> None:
@@ -107,15 +115,13 @@ def test_an_environment_is_made_once_whoever_asks(tmp_path: Path) -> None:
                 calls.write("made\\n")
         """,
     )
-    need = Need("sklearn", LIBRARY, "1.0.0", INSTALLED)
 
     async def scenario() -> None:
         several = [environments(tmp_path / "cache", uv=uv) for _ in range(3)]
-        found = await asyncio.gather(*(each.python(need, lambda _line: None) for each in several))
+        found = await asyncio.gather(*(each.python(need("1.0.0"), lambda _line: None) for each in several))
         assert len(set(found)) == 1
-        assert await environments(tmp_path / "cache").python(need, lambda _line: None) == found[0]
-        other = dataclasses.replace(need, version="1.0.1")
-        assert await several[0].python(other, lambda _line: None) != found[0]
+        assert await environments(tmp_path / "cache").python(need("1.0.0"), lambda _line: None) == found[0]
+        assert await several[0].python(need("1.0.1"), lambda _line: None) != found[0]
 
     asyncio.run(scenario())
     assert (tmp_path / "calls").read_text() == "made\n" * 2
@@ -123,18 +129,19 @@ def test_an_environment_is_made_once_whoever_asks(tmp_path: Path) -> None:
 
 def test_an_environment_that_is_given_up_half_way_is_made_anew(tmp_path: Path) -> None:
     uv = uv_that_says(tmp_path, "import time\nprint('up', flush=True)\ntime.sleep(1000)\n")
-    need = Need("sklearn", LIBRARY, "1.0.0", INSTALLED)
 
     async def scenario() -> None:
         said = asyncio.Event()
         making = asyncio.ensure_future(
-            environments(tmp_path / "cache", uv=uv).python(need, lambda line: said.set() if line == "up" else None)
+            environments(tmp_path / "cache", uv=uv).python(
+                need("1.0.0"), lambda line: said.set() if line == "up" else None
+            )
         )
         await said.wait()
         making.cancel()
         await asyncio.gather(making, return_exceptions=True)
         with pytest.raises(errors.ConfigurationError, match="cannot be made"):
-            await environments(tmp_path / "cache", uv="false").python(need, lambda _line: None)
+            await environments(tmp_path / "cache", uv="false").python(need("1.0.0"), lambda _line: None)
 
     asyncio.run(scenario())
 
@@ -143,18 +150,17 @@ def test_an_artefact_of_another_version_is_known_without_loading_it(tmp_path: Pa
     path = model(tmp_path) / "model.joblib"
     wanted = serving(tmp_path, str(path))
 
-    async def scenario() -> None:
-        made = environments(tmp_path)
-        assert await made.recorded(wanted.model, path.parent) is None
-        path.write_bytes(path.read_bytes().replace(str(INSTALLED).encode(), b"1.2.3"))
-        expected = Need("sklearn", LIBRARY, "1.2.3", INSTALLED, recorded=True)
-        assert await made.recorded(wanted.model, path.parent) == expected
-        assert await made.recorded(wanted.model, path) == expected
-        asked = serving(tmp_path, str(path), runtime_version=INSTALLED).model
-        assert await made.recorded(asked, path) is None
-        assert await made.recorded(wanted.model, None) is None
-
-    asyncio.run(scenario())
+    needs = environments(tmp_path).needs
+    assert needs.recorded(wanted.model, path.parent) is None
+    path.write_bytes(path.read_bytes().replace(str(INSTALLED).encode(), b"1.2.3"))
+    found = needs.recorded(wanted.model, path.parent)
+    assert found is not None
+    assert found.requirements == (f"{LIBRARY}==1.2.3",)
+    assert found.without == f"The model was saved with {LIBRARY} 1.2.3 and runs with {INSTALLED}:"
+    assert needs.recorded(wanted.model, path) == found
+    asked = serving(tmp_path, str(path), runtime_version=INSTALLED).model
+    assert needs.recorded(asked, path) is None
+    assert needs.recorded(wanted.model, None) is None
 
 
 def test_a_model_whose_version_cannot_be_had_runs_with_the_installed_one_and_says_so(tmp_path: Path) -> None:
@@ -178,21 +184,18 @@ def model(folder: Path) -> Path:
     return path.parent
 
 
-def environ() -> dict[str, str]:
-    """The user's, without what pip is told: uv is to look where its own settings say."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_model_of_another_library_version_runs_in_an_environment_of_its_own(tmp_path: Path) -> None:
-    if not index_has(f"{LIBRARY}=={OTHER}", "hatchling"):
+    if not packages.index_has(f"{LIBRARY}=={OTHER}", "hatchling"):
         pytest.skip(f"the package index has no {LIBRARY} {OTHER}, or does not answer")
     uri = model(tmp_path)
 
     async def served(**fields: Any) -> str:
         """The version of the library in the environment that serves the model."""
-        made = tools(environments=Environments(Plugins.discover(), cache=tmp_path / "cache", environ=environ()))
+        made = tools(
+            environments=Environments(Plugins.discover(), cache=tmp_path / "cache", environ=packages.environ())
+        )
         async with running(serving(tmp_path, str(uri), **fields), made) as (replica, changes):
             ended = (ReplicaStage.READY, ReplicaStage.FAILED)
             await changes.until(lambda: replica.observation.stage in ended, patience=500)
@@ -207,13 +210,6 @@ def test_a_model_of_another_library_version_runs_in_an_environment_of_its_own(tm
     subprocess.run([python, "-c", save, uri / "model.joblib"], check=True)
     assert asyncio.run(served()) == OTHER
     assert asyncio.run(served(runtime_version=INSTALLED)) == INSTALLED
-
-
-def index_has(*requirements: str) -> bool:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        command = [str(UV), "pip", "install", "--dry-run", "--no-deps", "--python", sys.executable, *requirements]
-        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
-    return False
 
 
 def version_in(pid: int | None) -> str:

@@ -74,7 +74,7 @@ def test_a_model_that_does_not_load_shows_its_error_and_what_to_do(tmp_path: Pat
             assert (seen.reason, seen.exit_code, seen.fetch_failed) == ("CrashLoopBackOff", 1, False)
             assert "ended with status 1" in seen.message
             assert "model.joblib does not load" in seen.message
-            assert "Check that the file is whole." in seen.message
+            assert "Check that the file is whole, and" in seen.message
 
     asyncio.run(scenario())
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from fairlead import Capability, Library, ModelFormat, RuntimeSpec, Setting, hookimpl
+from fairlead import Capability, Library, ModelFormat, RuntimeSpec, hookimpl
+from fairlead.runtimes import methods
+from fairlead.runtimes.threads import NTHREAD
 
 __all__ = ["METHODS", "SPEC", "fairlead_runtimes"]
 
-METHODS: Final = ("predict", "predict_proba", "decision_function", "transform")
+METHODS: Final = (*methods.METHODS, "transform")
 """The methods of an estimator that a request may ask for."""
 
 SPEC: Final = RuntimeSpec(
@@ -19,24 +21,11 @@ SPEC: Final = RuntimeSpec(
     artifacts=("*.joblib", "*.pkl", "*.pickle", "*.skops"),
     capabilities=frozenset({Capability.ANY_THREAD, Capability.BATCHING, Capability.COLUMNS, Capability.PREDICT_PROBA}),
     libraries=(Library("scikit-learn", "sklearn"),),
-    settings=(
-        Setting(
-            "method",
-            "predict",
-            "The method that answers a request which names none.",
-            choices=METHODS,
-            env=("PREDICT_PROBA=predict_proba",),
-        ),
-        Setting(
-            "nthread",
-            0,
-            "Threads that one prediction may use; 0 leaves it to the libraries and to the estimator.",
-            flags=("--nthread",),
-        ),
-    ),
+    settings=(methods.setting(METHODS), NTHREAD),
     unpickles=True,
     fork_safe=True,
     recorded="fairlead_runtime_sklearn.versions:saved_with",
+    recognises="fairlead_runtime_sklearn.recognition:recognises",
     aliases=("kserve-sklearnserver", "kserve-predictiveserver", "kserve-mlserver"),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -11,78 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fairlead import Datatype, errors
+from fairlead.runtimes.tabular import Certainty, Feature, Kind, Table
 from fairlead_runtime_sklearn import anatomy
 
-__all__ = ["Certainty", "Feature", "Kind", "Signature", "read"]
-
-
-class Kind(enum.StrEnum):
-    """The forms of input."""
-
-    TEXT = "text"
-    """An iterable of strings."""
-    MATRIX = "matrix"
-    """Rows of features of one datatype."""
-    TABLE = "table"
-    """Columns of several datatypes."""
-
-
-class Certainty(enum.Enum):
-    """How much is known of a feature's datatype."""
-
-    KNOWN = "a fitted part of scikit-learn's own takes nothing else"
-    ASSUMED = "nothing looks at it, or what does takes numbers in all likelihood"
-    UNKNOWN = "code of the user's own looks at it"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Feature:
-    """One feature.
-
-    Attributes:
-        name: the name that the estimator was fitted with, or ``x0``, ``x1``, ...
-        datatype: FP64 for a number, BYTES for text.
-        example: a value that the estimator can take.
-        certainty: how much the datatype is worth.
-    """
-
-    name: str
-    datatype: Datatype
-    example: str | float
-    certainty: Certainty
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """What an estimator takes.
-
-    Attributes:
-        kind: the form of its input.
-        features: its features, in order; empty when their number is not known, and for text.
-        named: whether it was fitted with the names of the features.
-        word: for text, a word that it knows.
-    """
-
-    kind: Kind
-    features: tuple[Feature, ...] = ()
-    named: bool = False
-    word: str = ""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the features."""
-        return tuple(feature.name for feature in self.features)
-
-    def __str__(self) -> str:
-        """What a client should send, as the end of "expected ..."."""
-        if self.kind is Kind.TEXT:
-            return "one BYTES tensor of shape [-1]"
-        width = len(self.features) or -1
-        matrix = f"one tensor of shape [-1, {width}]"
-        columns = "the columns " + ", ".join(repr(name) for name in self.names)
-        if self.kind is Kind.TABLE:
-            return columns
-        return f"{matrix}, or {columns}" if self.named else matrix
+__all__ = ["read"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,7 +31,7 @@ _ASSUMED = dataclasses.replace(_NUMBER, certainty=Certainty.ASSUMED)
 _UNKNOWN = dataclasses.replace(_NUMBER, certainty=Certainty.UNKNOWN)
 
 
-def read(estimator: Any) -> Signature:
+def read(estimator: Any) -> Table:
     """Find out what a fitted estimator takes.
 
     Raises:
@@ -114,11 +45,11 @@ def read(estimator: Any) -> Signature:
         )
     vectorizer = _first(estimator, anatomy.is_vectorizer)
     if vectorizer is not None:
-        return Signature(kind=Kind.TEXT, word=_word(vectorizer))
+        return Table(Kind.TEXT, word=_word(vectorizer))
     fitted_names = getattr(estimator, "feature_names_in_", None)
     count = getattr(estimator, "n_features_in_", None) if fitted_names is None else len(fitted_names)
     if count is None:
-        return Signature(kind=Kind.MATRIX)
+        return Table(Kind.MATRIX)
     names = [f"x{place}" for place in range(count)] if fitted_names is None else [str(name) for name in fitted_names]
     found = _values(estimator, range(count), names)
     features = tuple(
@@ -128,7 +59,7 @@ def read(estimator: Any) -> Signature:
     texts = sum(feature.datatype is Datatype.BYTES for feature in features)
     named = fitted_names is not None
     is_table = texts > 0 and (named or texts < count)
-    return Signature(kind=Kind.TABLE if is_table else Kind.MATRIX, features=features, named=named)
+    return Table(Kind.TABLE if is_table else Kind.MATRIX, features=features, named=named)
 
 
 # -- text -----------------------------------------------------------------------------------------------

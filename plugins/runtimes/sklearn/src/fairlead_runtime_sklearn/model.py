@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from fairlead import (
     Capability,
-    Datatype,
     InferRequest,
     InferResponse,
     Model,
@@ -18,12 +18,13 @@ from fairlead import (
     TensorSpec,
     errors,
 )
-from fairlead_runtime_sklearn import anatomy, features, inputs, outputs, threads
+from fairlead.runtimes import methods, outputs, threads
+from fairlead.runtimes.tabular import Kind, Table, TableReader
+from fairlead_runtime_sklearn import anatomy, features
 from fairlead_runtime_sklearn._plugin import METHODS
-from fairlead_runtime_sklearn.features import Certainty, Kind, Signature
 
 if TYPE_CHECKING:
-    from fairlead_runtime_sklearn.threads import Limit
+    from fairlead.runtimes.threads import Limit
 
 __all__ = ["SklearnModel"]
 
@@ -56,19 +57,22 @@ class SklearnModel(Model):
 
         self.saved_with = dict(saved_with or {})
         self.notes = tuple(notes)
+        self.native = estimator
         self._methods = _methods(estimator, method)
         self._default = method
-        self._limit: Limit | None = threads.one  # while it is loaded
+        self._limit = threads.limit(1)  # a pool of OpenMP that is started now would not survive a fork
         self._not_fitted = NotFittedError
-        self._signature = features.read(estimator)
-        takes_matrix = self._signature.kind is Kind.MATRIX and anatomy.forget_names(estimator)
-        self._reader = inputs.InputReader(self._signature, framed=self._signature.named and not takes_matrix)
+        self._table = features.read(estimator)
+        self.features = self._table.names if self._table.named else ()
+        self.features = self._table.names if self._table.named else ()
+        takes_matrix = self._table.kind is Kind.MATRIX and anatomy.forget_names(estimator)
+        self._reader = TableReader(self._table, framed=self._table.named and not takes_matrix)
         self._answers = False
         self._metadata = ModelMetadata(
             platform="sklearn",
-            inputs=_input_specs(self._signature),
+            inputs=self._table.input_specs(),
             outputs=self._output_specs(),
-            capabilities=_capabilities(self._signature, self._methods),
+            capabilities=_capabilities(self._table, self._methods),
         )
         self._limit = limit
 
@@ -80,8 +84,8 @@ class SklearnModel(Model):
     def samples(self) -> Sequence[InferRequest]:
         """One request for each method that the estimator has; none when what it takes is not known."""
         return [
-            InferRequest(model_name="", inputs=tensors, parameters={**parameters, "method": method})
-            for tensors, parameters in _sample(self._signature)
+            dataclasses.replace(sample, parameters={**sample.parameters, "method": method})
+            for sample in self._table.samples()
             for method in sorted(self._methods, key=lambda name: name != self._default)
         ]
 
@@ -92,7 +96,7 @@ class SklearnModel(Model):
             InvalidInput: the request has another form than the estimator takes, or names a method that it lacks, or
                 the estimator refuses the values.
         """
-        call = self._methods[self._method_of(request)]
+        call = self._methods[methods.asked(request, self._default, self._methods)]
         argument = self._reader.read(request)
         try:
             if self._limit is None:
@@ -108,29 +112,13 @@ class SklearnModel(Model):
             if not self._answers:
                 raise  # not even to a sample: the fault may be the model's own
             raise errors.InvalidInput(f"{type(error).__name__}: {error}") from error
-        return InferResponse(model_name=request.model_name, outputs=outputs.tensors(result), id=request.id)
-
-    def _method_of(self, request: InferRequest) -> str:
-        parameters = request.parameters
-        if not ("method" in parameters or "predict_proba" in parameters):
-            return self._default
-        proba = parameters.get("predict_proba")
-        if not isinstance(proba, (bool, type(None))):
-            raise errors.InvalidInput(f"The parameter predict_proba is true or false, got {proba!r}.")
-        named = {True: "predict_proba", False: "predict", None: self._default}[proba]
-        method = parameters.get("method", named)
-        if proba is not None and method != named:
-            raise errors.InvalidInput(f"The parameters method={method!r} and predict_proba={proba} contradict.")
-        if method not in self._methods:
-            raise errors.InvalidInput(f"The model has no method {method!r}; it has {', '.join(self._methods)}.")
-        return str(method)
+        return InferResponse(model_name=request.model_name, outputs=_widened(outputs.tensors(result)), id=request.id)
 
     def _output_specs(self) -> tuple[TensorSpec, ...]:
         """What the default method returns for a sample; nothing when there is no sample, or it is not answered."""
-        for tensors, parameters in _sample(self._signature):
-            request = InferRequest(model_name="", inputs=tensors, parameters=parameters)
+        for sample in self._table.samples():
             try:
-                found = self.predict(request).outputs
+                found = self.predict(sample).outputs
             except Exception:  # noqa: BLE001  # the engine asks the same sample before Ready, and reports what it raises
                 return ()
             self._answers = True
@@ -148,43 +136,24 @@ def _methods(estimator: Any, default: str) -> dict[str, Callable[[Any], Any]]:
         )
     if anatomy.is_unfitted(estimator):
         raise errors.ModelLoadError(f"The {kind} in the file is not fitted.", remedy="Fit it, and save it again.")
-    if default not in found:
-        raise errors.ModelLoadError(
-            f"The model is a {kind}, which has no method {default}; it has {', '.join(found)}.",
-            remedy=f"Set method to one of these, for example --set method={next(iter(found))}.",
-        )
+    methods.check(default, found, kind)
     return found
 
 
-def _capabilities(signature: Signature, methods: Mapping[str, object]) -> frozenset[Capability]:
+def _widened(tensors: list[Tensor]) -> list[Tensor]:
+    """Floats as FP64, whatever the precision of the request: the metadata declares one datatype."""
+    return [
+        Tensor.from_numpy(tensor.name, tensor.data.astype(np.float64, copy=False))
+        if tensor.data.dtype.kind == "f"
+        else tensor
+        for tensor in tensors
+    ]
+
+
+def _capabilities(table: Table, found_methods: Mapping[str, object]) -> frozenset[Capability]:
     found = {Capability.ANY_THREAD, Capability.BATCHING}
-    if signature.named or signature.kind is Kind.TABLE:
+    if table.named or table.kind is Kind.TABLE:
         found.add(Capability.COLUMNS)
-    if "predict_proba" in methods:
+    if "predict_proba" in found_methods:
         found.add(Capability.PREDICT_PROBA)
     return frozenset(found)
-
-
-def _input_specs(signature: Signature) -> tuple[TensorSpec, ...]:
-    if signature.kind is Kind.TEXT:
-        return (TensorSpec("input-0", Datatype.BYTES, (-1,)),)
-    if signature.kind is Kind.TABLE:
-        return tuple(TensorSpec(feature.name, feature.datatype, (-1,)) for feature in signature.features)
-    datatype = signature.features[0].datatype if signature.features else Datatype.FP64
-    return (TensorSpec("input-0", datatype, (-1, len(signature.features) or -1)),)
-
-
-def _sample(signature: Signature) -> list[tuple[list[Tensor], dict[str, bool | int | float | str]]]:
-    """The inputs and the parameters of one row that the estimator can take; empty when that is not known."""
-    if signature.kind is Kind.TEXT:
-        return [([_tensor("input-0", [signature.word])], {})]
-    found = signature.features
-    if not found or any(feature.certainty is Certainty.UNKNOWN for feature in found):
-        return []
-    if signature.kind is Kind.TABLE:
-        return [([_tensor(feature.name, [feature.example]) for feature in found], {"content_type": "pd"})]
-    return [([_tensor("input-0", [[feature.example for feature in found]])], {})]
-
-
-def _tensor(name: str, values: Sequence[Any]) -> Tensor:
-    return Tensor.from_numpy(name, np.array(values))

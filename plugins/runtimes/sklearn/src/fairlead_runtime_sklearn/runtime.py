@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from fairlead import Artifact, LoadSettings, Runtime, errors
-from fairlead_runtime_sklearn import opening, threads
+from typing import Any
+
+from fairlead import Artifact, LoadSettings, Runtime
+from fairlead.runtimes import threads
+from fairlead_runtime_sklearn import opening
 from fairlead_runtime_sklearn._plugin import SPEC
 from fairlead_runtime_sklearn.model import SklearnModel
 
-__all__ = ["SklearnRuntime"]
+__all__ = ["SklearnRuntime", "hold"]
 
 
 class SklearnRuntime(Runtime):
@@ -23,17 +26,26 @@ class SklearnRuntime(Runtime):
             ModelLoadError: it does not load, or is nothing that can be served.
             ConfigurationError: the number of threads is negative.
         """
-        defaults = {setting.name: setting.default for setting in SPEC.settings}
-        options = {**defaults, **settings.options}
-        nthread = int(options["nthread"])
-        if nthread < 0:
-            raise errors.ConfigurationError(f"setting nthread: {nthread} is negative; 0 leaves it to the libraries.")
-        path = artifact.only(SPEC.artifacts)
-        opened = opening.open_file(path, settings.unpickling)
+        options = {setting.name: setting.default for setting in SPEC.settings} | dict(settings.options)
+        nthread = threads.given(settings)
+        opened = opening.open_file(artifact.only(SPEC.artifacts), settings.unpickling)
+        hold(opened.estimator, nthread)
         return SklearnModel(
             opened.estimator,
             method=str(options["method"]),
-            limit=threads.limit(opened.estimator, nthread),
+            limit=threads.limit(nthread),
             saved_with=opened.saved_with,
             notes=opened.notes,
         )
+
+
+def hold(estimator: Any, count: int) -> None:
+    """Let an estimator and its parts start no more than so many jobs: every ``n_jobs`` is set.
+
+    Args:
+        estimator: the estimator; it is changed.
+        count: the number; 0 changes nothing.
+    """
+    if count and hasattr(estimator, "get_params"):
+        jobs = [name for name in estimator.get_params(deep=True) if name.split("__")[-1] == "n_jobs"]
+        estimator.set_params(**dict.fromkeys(jobs, count))

@@ -13,6 +13,8 @@ from fairlead import Tensor
 from fairlead.testing import RuntimeContract
 from fairlead_runtime_sklearn_tests import estimators
 
+REGRESSION = LogisticRegression(max_iter=500).fit(*estimators.IRIS_AND_SPECIES)
+
 
 class Sklearn(RuntimeContract):
     @pytest.fixture
@@ -34,7 +36,7 @@ class TestAMatrixClassifier(Sklearn):
 class TestProbabilities(TestAMatrixClassifier):
     @pytest.fixture
     def artifact(self, tmp_path: Path) -> Path:
-        return estimators.saved(tmp_path, LogisticRegression(max_iter=500).fit(*estimators.IRIS_AND_SPECIES))
+        return estimators.saved(tmp_path, REGRESSION)
 
     @pytest.fixture
     def settings(self) -> dict[str, str | int | float | bool]:

@@ -165,3 +165,11 @@ def test_capabilities_say_whether_columns_are_taken_by_name() -> None:
 )
 def test_every_way_to_choose_columns_is_understood(chosen: Any, places: list[int]) -> None:
     assert anatomy.positions(chosen, ["a", "b", "c", "d"]) == places
+
+
+def test_explainers_find_the_estimator_itself_and_the_names_of_its_features() -> None:
+    named = LogisticRegression(max_iter=500).fit(IRIS_TABLE, SPECIES)
+    model = SklearnModel(named)
+    assert model.native is named
+    assert model.features == tuple(IRIS_TABLE)
+    assert SklearnModel(SVC().fit(IRIS, SPECIES)).features == ()

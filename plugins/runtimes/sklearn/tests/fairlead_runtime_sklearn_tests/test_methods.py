@@ -15,8 +15,8 @@ from sklearn.svm import SVC
 from threadpoolctl import threadpool_info
 
 from fairlead import Capability, InferRequest, Tensor, errors
-from fairlead_runtime_sklearn import threads
 from fairlead_runtime_sklearn._plugin import SPEC
+from fairlead_runtime_sklearn.runtime import hold
 from fairlead_runtime_sklearn_tests import estimators
 from fairlead_runtime_sklearn_tests.estimators import exposed, load, predict, saved
 
@@ -112,9 +112,9 @@ def test_nthread_holds_the_thread_pools_around_each_call(tmp_path: Path) -> None
 
 def test_nthread_is_the_estimators_own_number_of_jobs() -> None:
     pipeline = make_pipeline(StandardScaler(), RandomForestClassifier(2, n_jobs=-1))
-    assert threads.limit(pipeline, 0) is None
+    hold(pipeline, 0)
     assert pipeline[-1].n_jobs == -1
-    assert threads.limit(pipeline, 2) is not None
+    hold(pipeline, 2)
     assert pipeline[-1].n_jobs == 2
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
 import warnings
-import zlib
 from pathlib import Path
 
 import joblib
@@ -70,36 +66,6 @@ def test_an_artefact_of_the_installed_version_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(ARTIFACTS.iterdir()), ids=lambda path: str(path.name))
 def test_the_recorded_version_is_found_in_every_encoding(path: Path) -> None:
     assert versions.recorded(path) == "1.5.2"
-
-
-@pytest.mark.parametrize("size", [versions._CHUNK - offset for offset in (1, 8, 17, 26, 28, 30, 32, 40)])
-@pytest.mark.parametrize("pack", [bytes, zlib.compress, gzip.compress, bz2.compress, lzma.compress])
-def test_the_recorded_version_is_found_across_the_pieces_of_a_large_file(
-    tmp_path: Path, size: int, pack: type[bytes]
-) -> None:
-    record = b"\x8c\x10_sklearn_version\x94\x8c\x061.16.2\x94ub."
-    path = tmp_path / "model.joblib"
-    path.write_bytes(pack(b"\x80" * size + record + b"\x00" * 100))
-    assert versions.recorded(path) == "1.16.2"
-
-
-@pytest.mark.parametrize(
-    ("written", "version"),
-    [
-        (b"V_sklearn_version\np5\nV1.5.2\np6\ns", "1.5.2"),
-        (b"X\x10\x00\x00\x00_sklearn_versionq\x05X\x05\x00\x00\x001.5.2q\x06u", "1.5.2"),
-        (b"\x8c\x10_sklearn_version\x94\x8c\x081.6.dev0\x94u", "1.6.dev0"),
-        (b"\x8c\x10_sklearn_version\x94\x8c\x081.9.0rc1\x94u", "1.9.0rc1"),
-        (b"no version at all, 1.2.3", None),
-        (b"", None),
-    ],
-)
-def test_the_recorded_version_is_read_from_every_pickle_protocol(
-    tmp_path: Path, written: bytes, version: str | None
-) -> None:
-    path = tmp_path / "model.pkl"
-    path.write_bytes(written)
-    assert versions.recorded(path) == version
 
 
 @pytest.mark.parametrize("compression", [("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3), None])
