@@ -1,0 +1,1 @@
+"""The CatBoost runtime of Fairlead."""

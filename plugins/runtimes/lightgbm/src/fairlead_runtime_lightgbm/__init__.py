@@ -1,0 +1,1 @@
+"""The LightGBM runtime of Fairlead."""
