@@ -1,0 +1,1 @@
+"""The ONNX runtime of Fairlead, over onnxruntime."""
