@@ -1,0 +1,1 @@
+"""The explainer of Fairlead that finds anchors with Alibi."""

@@ -1,0 +1,1 @@
+"""The Captum explainer of Fairlead."""

@@ -1,0 +1,1 @@
+"""The SHAP explainer of Fairlead."""
