@@ -4,8 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/*/pyproject.toml))
+# What a plugin's tests need beside the plugin: its dependency group `test`, where it has one.
+GROUPS = $(foreach room,$(1),$(if $(shell grep -s '^test = ' $(room)/pyproject.toml),--group $(room)/pyproject.toml:test))
+# These need torch, which is gigabytes of CUDA where there is no build for the CPU alone.
+OF_TORCH := $(wildcard plugins/runtimes/torch plugins/explainers/captum)
 STAMP := $(VENV)/.installed
+# The demo needs one framework, and not all of them.
+DEMO := $(VENV)/.demo
 SOURCES := core/src core/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests benchmarks
+APART = build/venvs/$(subst /,-,$(P))
+# The plugins that it is tested with: `tested-with` in the table [tool.fairlead].
+BESIDE = $(shell sed -n 's/^tested-with = \[\(.*\)\]/\1/p' plugins/$(P)/pyproject.toml | tr -d '",')
+# What it needs that cannot share the environment of all others: its dependency group `apart`.
+OWN = $(if $(shell grep -s '^apart = ' plugins/$(P)/pyproject.toml),--group plugins/$(P)/pyproject.toml:apart)
+# On macOS every build of torch is one for the CPU.
+CPU_TORCH := $(if $(filter Darwin,$(shell uname)),^torch==,^torch==.*+cpu)
 PIP_CONFIG = $(shell $(PYTHON) -m pip config get global.$(1) 2>/dev/null)
 export UV_PYTHON_DOWNLOADS := never
 # uv does not read pip's configuration: what pip is told to use, uv is told here.
@@ -17,33 +30,55 @@ export UV_DEFAULT_INDEX := $(call PIP_CONFIG,index-url)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint type unit fmt bench constraints clean
+.PHONY: help demo test install lint type unit apart test-plugin fmt bench constraints clean
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: install ## run an InferenceService: three protocols, a canary, to zero and back
+demo: $(if $(wildcard $(STAMP)),install,$(DEMO)) ## run an InferenceService: three protocols, a canary, to zero and back
 	@$(BIN)/python examples/demo.py
 
-test: lint type unit ## set everything up and pass every check
+test: lint type unit apart ## set everything up and pass every check
 
 install: $(STAMP) ## make .venv with every room and the development tools
 
-$(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproject.toml)
+$(UV):
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit(f"Fairlead needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=/path/to/python3.11")'
-	@test -x $(UV) || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
+	@echo "Setting up $(VENV) ..."
+	@{ $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
 	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing]" $(foreach room,$(PLUGINS),--editable "$(room)[all]") --group dev
+
+$(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproject.toml) | $(UV)
+	@if echo torch | VIRTUAL_ENV=$(VENV) $(UV) pip compile --quiet --no-header --constraint constraints.txt - | grep -q "$(CPU_TORCH)"; \
+	  then rooms="$(foreach room,$(PLUGINS),--editable $(room)[all]) $(call GROUPS,$(PLUGINS))"; \
+	  else rooms="$(foreach room,$(filter-out $(OF_TORCH),$(PLUGINS)),--editable $(room)[all]) $(call GROUPS,$(filter-out $(OF_TORCH),$(PLUGINS)))"; \
+	    echo "Left out: $(OF_TORCH). There is no torch for the CPU alone; name a folder that has it with pip config set global.find-links."; fi; \
+	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing]" $$rooms --group dev
+	@touch $@
+
+$(DEMO): constraints.txt core/pyproject.toml plugins/runtimes/sklearn/pyproject.toml | $(UV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local]" --editable "plugins/runtimes/sklearn[all]" \
+	  $(foreach room,$(wildcard plugins/autoscalers/*),--editable $(room)) "tritonclient[grpc]"
 	@touch $@
 
 lint: install ## ruff and import-linter
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && PYTHONPATH=$(subst $(eval) ,:,$(OF_TORCH:=/src)) $(BIN)/lint-imports --no-cache
 
 type: install ## mypy, strict
 	@$(BIN)/mypy $(SOURCES)
 
 unit: install ## pytest
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+
+apart: install ## what cannot share the environment of all others
+	@$(MAKE) --no-print-directory test-plugin P=explainers/alibi
+
+test-plugin: $(UV) ## one plugin in an environment of its own; P=runtimes/onnx says which
+	@test -f "plugins/$(P)/pyproject.toml" || { echo "Say which plugin: make test-plugin P=runtimes/onnx"; exit 2; }
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(APART)
+	@VIRTUAL_ENV=$(APART) $(UV) pip install --quiet --constraint $(firstword $(wildcard plugins/$(P)/constraints.txt) constraints.txt) \
+	  --editable "core[local,testing]" $(foreach room,$(P) $(BESIDE),--editable "plugins/$(room)[all]") $(call GROUPS,plugins/$(P)) $(OWN) --group test
+	@$(APART)/bin/pytest plugins/$(P) $(PYTEST_ARGS)
 
 fmt: install ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -52,7 +87,7 @@ bench: install ## compare with KServe and others; BENCH_ARGS='--only v1' for a p
 	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
 
 constraints: install ## pin again what was tried together
-	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --all-extras --group dev core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" > constraints.new
+	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra local --extra testing --extra tracing --group dev $(call GROUPS,$(PLUGINS)) core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that make made

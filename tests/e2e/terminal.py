@@ -96,6 +96,8 @@ class Terminal:
                 "PIP_NO_INDEX": "1",
             },
         )
+        for name in ("COLUMNS", "LINES"):  # of the terminal that runs the tests, where it has told them
+            self._environ.pop(name, None)
         self._environ["PATH"] += f":{sysconfig.get_path('scripts')}"
 
     def __enter__(self) -> Terminal:

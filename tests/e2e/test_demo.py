@@ -25,7 +25,7 @@ def printed() -> str:
 
 def test_make_demo_runs_the_example() -> None:
     makefile = (workspace.ROOT / "Makefile").read_text(encoding="utf-8")
-    assert re.search(r"^demo: install .*\n\t@\$\(BIN\)/python examples/demo\.py$", makefile, re.MULTILINE)
+    assert re.search(r"^demo: .+ ## .*\n\t@\$\(BIN\)/python examples/demo\.py$", makefile, re.MULTILINE)
 
 
 def test_the_service_answers_over_every_protocol(printed: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import re
 import shutil
@@ -74,6 +75,8 @@ def test_every_page_of_the_documentation_is_in_its_index() -> None:
 def test_a_page_works_as_it_says(page: Path, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("pages ask servers with curl, which is not installed")
+    if missing := _needed(page) - _installed():
+        pytest.skip(f"it shows {', '.join(sorted(missing))}, which `make install` has left out")
     with Terminal(tmp_path) as terminal:
         for block in pages.blocks(page):
             terminal.run(block)
@@ -89,6 +92,19 @@ def test_python_files_in_a_page_compile(page: Path) -> None:
 def test_tables_say_what_the_code_says() -> None:
     for page in tables.PAGES:
         assert page.read_text(encoding="utf-8") == tables.rewritten(page), "run: python tests/e2e/tables.py"
+
+
+def _needed(page: Path) -> set[str]:
+    """The plugins that a page shows, of those that need torch, which not every machine has."""
+    text = page.read_text(encoding="utf-8")
+    shown = {"fairlead-runtime-torch": "--format torch", "fairlead-explainer-captum": "--explainer captum"}
+    own = {workspace.project(folder)["name"] for folder in workspace.plugin_folders() if folder == page.parent}
+    return own | {name for name, words in shown.items() if words in text}
+
+
+def _installed() -> set[str]:
+    """The distributions of this environment."""
+    return {found.name for found in importlib.metadata.distributions()}
 
 
 def _anchors(page: Path) -> set[str]:

@@ -161,6 +161,30 @@ def test_the_wheels_serve_a_model(environment: Environment, iris: Path) -> None:
     assert predictions(environment, iris, [[1.0, 0.9], [0.1, 0.0]]) == [1, 0]
 
 
+FRAMEWORKS: Final = (
+    *("sklearn", "xgboost", "catboost", "onnxruntime", "torch", "tensorflow", "paddle", "mlflow", "pandas"),
+    *("shap", "captum", "alibi", "fastapi"),
+)
+"""What one server needs little of; the last is the server's own library, to show that it would be found."""
+
+
+def test_the_wheel_of_one_runtime_brings_no_other_framework_and_serves(wheels: Path, tmp_path: Path) -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    names = ("fairlead", "fairlead-runtime-lightgbm")
+    environment = Environment(venvs.over_libraries(tmp_path / "venv", required_by=names), wheels)
+    environment.install(*names)
+    look = "import importlib.util as u, sys; print(*[each for each in sys.argv[1:] if u.find_spec(each)])"
+    found = environment.run("python", "-c", look, "lightgbm", *FRAMEWORKS)
+    assert found.stdout.split() == ["lightgbm", "fastapi"], found.stderr
+    model = tmp_path / "steps.bst"
+    data = lightgbm.Dataset([[float(place)] for place in range(100)], [float(place >= 50) for place in range(100)])
+    booster = lightgbm.train({"verbosity": -1, "min_data_in_leaf": 5}, data, num_boost_round=3)
+    booster.save_model(model)
+    low, high = predictions(environment, model, [[10.0], [90.0]])
+    assert [low, high] == booster.predict([[10.0], [90.0]]).tolist()
+    assert low < high
+
+
 def test_a_new_plugin_builds_installs_passes_its_tests_and_serves(environment: Environment, tmp_path: Path) -> None:
     environment.fairlead("plugins", "new", "runtime", "foo", "--directory", tmp_path)
     folder = tmp_path / "fairlead-runtime-foo"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["environ", "over_libraries", "over_workspace"]
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+__all__ = ["environ", "over_libraries", "over_workspace", "requirements"]
 
 WORKSPACE: Final = Path(sysconfig.get_path("purelib"))
 UV: Final = Path(sysconfig.get_path("scripts")) / "uv"
@@ -25,16 +29,45 @@ def over_workspace(folder: Path) -> Path:
     return python
 
 
-def over_libraries(folder: Path) -> Path:
-    """An environment that sees the libraries that are installed here, and none of the workspace's rooms."""
+def over_libraries(folder: Path, required_by: Sequence[str] | None = None) -> Path:
+    """An environment that sees the libraries that are installed here, and none of the workspace's rooms.
+
+    Args:
+        folder: where it is made.
+        required_by: distributions; it then sees those libraries alone that they require, as if these were installed.
+    """
     python = _made(folder)
     libraries = folder / "libraries"
     libraries.mkdir()
+    wanted = None if required_by is None else {entry for name in requirements(required_by) for entry in _entries(name)}
     for entry in WORKSPACE.iterdir():
-        if not entry.name.startswith(_OURS) and entry.suffix != ".pth":
+        if not entry.name.startswith(_OURS) and entry.suffix != ".pth" and (wanted is None or entry.name in wanted):
             (libraries / entry.name).symlink_to(entry)
     (_site(folder) / "libraries.pth").write_text(f"{libraries}\n")
     return python
+
+
+def requirements(names: Sequence[str]) -> set[str]:
+    """All that an installer brings for these distributions, by what each one's metadata requires without extras."""
+    found: set[str] = set()
+    waiting = [(canonicalize_name(name), frozenset[str]()) for name in names]
+    seen = set(waiting)
+    while waiting:
+        name, extras = waiting.pop()
+        found.add(name)
+        for text in importlib.metadata.distribution(name).requires or ():
+            wanted = Requirement(text)
+            if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+                each = (canonicalize_name(wanted.name), frozenset(wanted.extras))
+                if each not in seen:
+                    seen.add(each)
+                    waiting.append(each)
+    return found
+
+
+def _entries(name: str) -> set[str]:
+    """The names at the top of the folder of libraries that a distribution has put there."""
+    return {file.parts[0] for file in importlib.metadata.distribution(name).files or () if file.parts[0] != ".."}
 
 
 def environ(python: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:

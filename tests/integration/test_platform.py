@@ -113,11 +113,11 @@ def test_a_manifest_that_is_wrong_changes_nothing_and_is_told(running: Platform)
 
 
 def test_a_service_that_nothing_can_run_says_what_to_do(running: Platform, tmp_path: Path) -> None:
-    text = isvc("boosted", tmp_path).replace('"sklearn"', '"xgboost"')
+    text = isvc("boosted", tmp_path).replace('"sklearn"', '"autogluon"')
     running.declare(text, "boosted.yaml")
     eventually(lambda: running.condition("boosted").get("status") == "False")
     assert running.condition("boosted", "PredictorReady")["reason"] == "NoSupportingRuntime"
-    assert "fairlead-runtime-xgboost" in running.run("describe", "boosted")
+    assert "fairlead-runtime-autogluon" in running.run("describe", "boosted")
     (running.folder / "boosted.yaml").unlink()
 
 

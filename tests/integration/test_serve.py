@@ -103,7 +103,7 @@ def test_a_folder_of_models_serves_each_by_its_folders_name(iris: Path, tmp_path
         ([], "No model is given."),
         (["a", "--model_dir", "b"], "The model is given twice"),
         (["{folder}/none.joblib"], "There is nothing at"),
-        (["{iris}", "--format", "onnx"], "fairlead-runtime-onnx"),
+        (["{iris}", "--format", "hyperlog"], "fairlead-runtime-hyperlog"),
         (["{iris}", "--set", "methd=predict"], "no setting 'methd' (it has: method, nthread)"),
         (["{iris}", "--set", "method=guess"], "'guess' is not one of predict"),
         (["{iris}", "--set", "method"], "--set name=value"),

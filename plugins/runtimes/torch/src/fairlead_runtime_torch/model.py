@@ -32,6 +32,9 @@ _FAULTS: Final = (RuntimeError, ValueError, IndexError, TypeError, AssertionErro
 """What PyTorch raises for tensors that do not fit each other, among other things."""
 
 _DEVICE_FAULTS: Final = ("CUDA error", "CUBLAS", "CUDNN", "cuDNN")
+_SCRIPT_TRACEBACK: Final = "Traceback of TorchScript"
+"""What TorchScript puts before the reason: its own traceback, with the paths of whoever saved it."""
+
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory")
 
 
@@ -160,9 +163,9 @@ class TorchModel(Model):
 
     def _explained(self, error: Exception) -> Exception:
         """The error that tells whose fault it is: the server's, or the request's."""
-        # TorchScript puts its own traceback before the reason.
         text = str(error).strip()
-        line = text.splitlines()[-1] if text and isinstance(error, self._torch.jit.Error) else text
+        is_script = isinstance(error, self._torch.jit.Error) or _SCRIPT_TRACEBACK in text
+        line = text.splitlines()[-1].removeprefix(f"{type(error).__name__}: ") if text and is_script else text
         if any(each in text for each in _OUT_OF_MEMORY):
             if self._device.type == "cuda":
                 self._torch.cuda.empty_cache()
