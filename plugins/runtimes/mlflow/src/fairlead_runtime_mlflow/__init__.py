@@ -1,0 +1,1 @@
+"""The MLflow runtime of Fairlead."""

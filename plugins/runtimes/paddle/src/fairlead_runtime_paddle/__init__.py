@@ -1,0 +1,1 @@
+"""The PaddlePaddle runtime of Fairlead."""

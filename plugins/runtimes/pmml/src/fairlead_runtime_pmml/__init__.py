@@ -1,0 +1,1 @@
+"""The PMML runtime of Fairlead."""
