@@ -75,6 +75,14 @@ def _pixels() -> NDArray[np.float32]:
     return np.random.default_rng(0).random((1, 3, 224, 224), dtype=np.float32)
 
 
+@functools.cache
+def _boosted() -> NDArray[Any]:
+    """What the library itself predicts: training it is deterministic."""
+    from comparison.train import booster
+
+    return np.asarray(booster().predict(_FLOWER.astype(np.float64)))
+
+
 # -- HTTP -----------------------------------------------------------------------------------------------
 
 
@@ -144,6 +152,8 @@ def _read_grpc(body: bytes, headers: Mapping[str, str]) -> NDArray[Any]:  # noqa
 CALLS: Final[Mapping[str, Callable[[], Call]]] = {
     "v1": lambda: _v1("iris", [6.8, 2.8, 4.8, 1.4], _KIND),
     "v2": lambda: _v2("iris", _FLOWER, _KIND),
+    "boosted-v1": lambda: _v1("boosted", [6.8, 2.8, 4.8, 1.4], _boosted()),
+    "boosted-v2": lambda: _v2("boosted", _FLOWER, _boosted()),
     "json-in": lambda: _v2("mean", _pixels(), np.array([_pixels().mean()])),
     "json-echo": lambda: _v2("echo", _pixels(), _pixels()),
     "binary-in": lambda: _binary("mean", _pixels(), np.array([_pixels().mean()])),

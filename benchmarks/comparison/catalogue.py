@@ -18,7 +18,8 @@ CONSTRAINTS: Final = Path(__file__).resolve().parents[1] / "constraints"
 _NO_GRPC: Final = dict.fromkeys(("grpc", "grpc-raw", "grpc-typed"), "it does not speak gRPC")
 _NO_V1: Final = dict.fromkeys(("v1", "cost-v1"), "it does not speak V1")
 _NO_V2: Final = dict.fromkeys(("v2", "json-in", "json-echo", "binary-in", "binary-echo", "cost-v2"), "it has no V2")
-_ROOMS: Final = ("core", "plugins/runtimes/sklearn")
+_NO_BOOSTER: Final = dict.fromkeys(("boosted-v1", "boosted-v2"), "LightGBM is compared with KServe's alone")
+_ROOMS: Final = ("core", "plugins/runtimes/sklearn", "plugins/runtimes/lightgbm")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class Server:
         about: what it is, and how it is set up.
         command: the command that serves a folder on these ports.
         prepare: lays the models of these names out in a folder.
-        packages: the file that pins its environment; None for Fairlead's, with the scikit-learn runtime alone.
+        packages: the file that pins its environment; None for Fairlead's, with the runtimes that are compared alone.
         lacks: the calls that it does not answer, each with the reason.
         paths: its own paths of calls, where they are not those of V1 and V2.
         environ: variables of its own; ``{http}`` and the like become ports.
         overload: the call of the overload workload; None when it is left out there.
+        without: the models that it is not given.
     """
 
     name: str
@@ -61,6 +63,11 @@ class Server:
     paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
     environ: Mapping[str, str] = dataclasses.field(default_factory=dict)
     overload: str | None = "cost-v1"
+    without: tuple[str, ...] = ("boosted",)
+
+    def models(self, names: Sequence[str]) -> Sequence[str]:
+        """Those of these models that it serves."""
+        return [name for name in names if name not in self.without]
 
     def python(self) -> Path:
         """The interpreter of its environment, which is made when it is not there."""
@@ -72,16 +79,18 @@ class Server:
 # -- how models are laid out ----------------------------------------------------------------------------
 
 
-def _classifier(python: Path, folder: Path) -> None:
-    folder.mkdir()
-    command = [str(python), "-m", "comparison.train", str(folder / "model.joblib")]
+def _trained(python: Path, file: Path) -> None:
+    file.parent.mkdir()
+    command = [str(python), "-m", "comparison.train", str(file)]
     subprocess.run(command, check=True, cwd=Path(__file__).resolve().parents[1])
 
 
 def _plain(python: Path, folder: Path, names: Sequence[str]) -> None:
-    """The classifier alone; the other models are functions that the server's script imports."""
+    """What is trained; the other models are functions that the server's script imports."""
     if "iris" in names:
-        _classifier(python, folder / "iris")
+        _trained(python, folder / "iris" / "model.joblib")
+    if "boosted" in names:
+        _trained(python, folder / "boosted" / "model.bst")
 
 
 _PYTHON_MODEL: Final = """\
@@ -136,6 +145,7 @@ SERVERS: Final[Mapping[str, Server]] = {
             about="fairlead serve, default settings",
             command=_run("fairlead.cli.main", "serve", "{folder}", "--http-port", "{http}", "--grpc-port", "{grpc}"),
             prepare=_fairlead,
+            without=(),
         ),
         Server(
             name="kserve",
@@ -143,13 +153,14 @@ SERVERS: Final[Mapping[str, Server]] = {
             command=_run("comparison.servers.kserve_models", "--http_port", "{http}", "--grpc_port", "{grpc}"),
             prepare=_plain,
             packages="kserve",
+            without=(),
         ),
         Server(
             name="floor",
             about="asyncio.Protocol on httptools and uvloop, without a framework, checks or errors",
             command=_run("comparison.servers.floor", "{http}"),
             prepare=_plain,
-            lacks=_NO_GRPC,
+            lacks=_NO_GRPC | _NO_BOOSTER,
             overload=None,
         ),
         Server(
@@ -158,7 +169,7 @@ SERVERS: Final[Mapping[str, Server]] = {
             command=_run("mlserver.cli.main", "start", "{folder}"),
             prepare=_mlserver,
             packages="mlserver",
-            lacks=_NO_V1,
+            lacks=_NO_V1 | _NO_BOOSTER,
             environ={
                 "MLSERVER_HOST": "127.0.0.1",
                 "MLSERVER_PARALLEL_WORKERS": "0",
@@ -174,7 +185,7 @@ SERVERS: Final[Mapping[str, Server]] = {
             command=_run("comparison.servers.mosec_workers", "--address", "127.0.0.1", "--port", "{http}"),
             prepare=_plain,
             packages="mosec",
-            lacks=_NO_V2 | _NO_GRPC,
+            lacks=_NO_V2 | _NO_GRPC | _NO_BOOSTER,
             paths={"v1": "/iris", "cost-v1": "/cost"},
         ),
         Server(
@@ -183,7 +194,7 @@ SERVERS: Final[Mapping[str, Server]] = {
             command=_run("comparison.servers.mosec_workers", "--address", "127.0.0.1", "--port", "{http}"),
             prepare=_plain,
             packages="mosec",
-            lacks=_NO_V2 | _NO_GRPC,
+            lacks=_NO_V2 | _NO_GRPC | _NO_BOOSTER,
             paths={"v1": "/iris", "cost-v1": "/cost"},
             environ={"COMPARE_BATCH": "64"},
             overload=None,

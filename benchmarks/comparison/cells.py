@@ -39,6 +39,8 @@ class Cell:
 CELLS: Final[Sequence[Cell]] = (
     *(Cell("v1", "V1 JSON, one row", concurrency) for concurrency in (1, 8, 64)),
     *(Cell("v2", "V2 JSON, one row", concurrency) for concurrency in (1, 8, 64)),
+    *(Cell("boosted-v1", "LightGBM, V1 JSON, one row", concurrency) for concurrency in (1, 8, 64)),
+    *(Cell("boosted-v2", "LightGBM, V2 JSON, one row", concurrency) for concurrency in (1, 8, 64)),
     Cell("json-in", "V2 JSON, image tensor in", 8, longer=2),
     Cell("json-echo", "V2 JSON, image tensor in and out", 8, longer=4),
     Cell("binary-in", "V2 binary, image tensor in", 8, longer=2),

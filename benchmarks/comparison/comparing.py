@@ -23,7 +23,7 @@ __all__ = ["compare"]
 
 _SETS: Final[Mapping[str, Sequence[str]]] = {
     "start": ("iris",),
-    "cells": ("iris", "mean", "echo"),
+    "cells": ("iris", "boosted", "mean", "echo"),
     "overload": ("cost",),
 }
 """The models of each part: a folder of its own, because some servers load all that is in it."""
@@ -58,7 +58,7 @@ def _prepared(
             for part in parts:
                 folder = folders[part][server.name] = root / part / server.name
                 folder.mkdir(parents=True)
-                server.prepare(python, folder, _SETS[part])
+                server.prepare(python, folder, server.models(_SETS[part]))
         except subprocess.CalledProcessError as error:
             silent[server.name] = f"{server.name} could not be installed, or could not train the model: {error}"
     return folders
@@ -80,7 +80,9 @@ def _cells(
                 continue
             say(f"{server.name}: start")
             try:
-                up.append(stack.enter_context(running(server, folders[server.name], _SETS["cells"], core)))
+                up.append(
+                    stack.enter_context(running(server, folders[server.name], server.models(_SETS["cells"]), core))
+                )
             except Silent as error:
                 results.silent[server.name] = str(error)
         for each in up:

@@ -1,6 +1,6 @@
 """The models for KServe's Python server, on its public API.
 
-KServe's scikit-learn server is not published as a package; this one loads and predicts through the same public
+KServe's servers of frameworks are not published as packages; this one loads and predicts through the same public
 helpers. The flags are those of ``kserve.ModelServer``.
 
     python -m comparison.servers.kserve_models --http_port 8080 --grpc_port 8081
@@ -37,9 +37,19 @@ def main() -> None:
 
 
 def _function(name: str) -> Callable[[Any], Any]:
+    if name == "boosted":
+        return _booster()
     if name != "iris":
         return models.ARRAYS[name]
     predict: Callable[[Any], Any] = joblib.load(models.folder() / "iris" / "model.joblib").predict
+    return predict
+
+
+def _booster() -> Callable[[Any], Any]:
+    import lightgbm
+
+    booster = lightgbm.Booster(params={"num_threads": 1}, model_file=models.folder() / "boosted" / "model.bst")
+    predict: Callable[[Any], Any] = booster.predict
     return predict
 
 

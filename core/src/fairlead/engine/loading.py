@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import importlib
 import logging
 import math
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -19,7 +17,9 @@ from fairlead.contracts import deadline
 from fairlead.contracts.explainer import ExplainerSpec
 from fairlead.contracts.runtime import Artifact, AsyncModel, Delegate, LoadSettings, parse_bool
 from fairlead.engine import explaining, failure, memory, modelconfig, selection, skew
+from fairlead.engine.explained import is_explained
 from fairlead.engine.modelconfig import ModelConfig
+from fairlead.engine.scale import Scale
 from fairlead.engine.serving import is_model, unload
 from fairlead.plugins import Kind
 
@@ -178,13 +178,13 @@ class Loader:
         )
 
     @contextlib.asynccontextmanager
-    async def _weighed(self, prepared: Prepared) -> AsyncIterator[_Scale]:
+    async def _weighed(self, prepared: Prepared) -> AsyncIterator[Scale]:
         async with self._one_at_a_time or contextlib.nullcontext():
             self._under_way += 1
             self._begun += 1
             begun, alone = self._begun, self._under_way == 1
             try:
-                yield _Scale(prepared, self._settings.model_memory_budget, lambda: alone and self._begun == begun)
+                yield Scale(prepared, self._settings.model_memory_budget, lambda: alone and self._begun == begun)
             finally:
                 self._under_way -= 1
 
@@ -244,7 +244,7 @@ class Loader:
                     reason += f" Note that {' and '.join(map(str, skews))}."
                 remedy = skews[0].remedy if skews else None
                 raise errors.SampleFailed(reason, remedy=remedy) from error
-        if explaining.is_explained(model):
+        if is_explained(model):
             notes += await self._explain_sample(dataclasses.replace(samples[0], model_name=name), model, thread)
         return notes
 
@@ -273,49 +273,6 @@ class Loader:
 def _explained_within(seconds: float, model: Model, request: InferRequest) -> InferResponse:
     with deadline.watched(seconds or math.inf, lambda: False):
         return model.explain(request)
-
-
-class _Scale:
-    """Weighs one load by the memory that the process has before and after it; used in the model's thread.
-
-    Args:
-        prepared: what loads.
-        limit: what all models may take; 0 for any.
-        is_alone: whether nothing else has loaded since the load began.
-    """
-
-    def __init__(self, prepared: Prepared, limit: int, is_alone: Callable[[], bool]) -> None:
-        self._prepared = prepared
-        self._limit = limit
-        self._is_alone = is_alone
-        self._before: int | None = None
-        self._modules: set[str] = set()
-
-    def begin(self, spec: RuntimeSpec) -> None:
-        """Look before the load; a library is imported first, because it stays when its first model goes."""
-        for library in spec.libraries:
-            with contextlib.suppress(Exception):  # the runtime says it better
-                importlib.import_module(library.module)
-        memory.trim()
-        self._modules = set(sys.modules)
-        self._before = memory.private()
-
-    def end(self) -> int:
-        """Look after the load; no less than the size of the files, and that alone where there is no telling.
-
-        Modules that the load imported first are counted with it, unless it would not fit for them: they stay when the
-        model goes, and are not counted when it loads again.
-        """
-        config, files = self._prepared.config, self._prepared.files
-        if config.memory is not None:
-            return config.memory
-        after = memory.private()
-        if self._before is None or after is None or not self._is_alone():
-            return files.size
-        size = max(after - self._before, files.size)
-        if 0 < self._limit < size and memory.foreign_modules(self._modules, self._prepared.artifact.path.absolute()):
-            return files.size
-        return size
 
 
 def complete(

@@ -13,7 +13,7 @@ import pytest
 import tritonclient.http as triton
 
 from fairlead import AsyncModel, Model, errors
-from fairlead.engine import explaining
+from fairlead.engine.explained import AsyncExplainedModel, ExplainedModel
 from fairlead.engine.repository import Repository
 from fairlead.testing import RunningServer, running_server
 from fairlead_tests.engine import explainers
@@ -134,9 +134,7 @@ def test_explanations_are_measured(server: RunningServer) -> None:
     assert 'request_explain_seconds_count{model_name="doubler"} 1.0' in text
 
 
-@pytest.mark.parametrize(
-    ("explained", "base"), [(explaining._Explained, Model), (explaining._AsyncExplained, AsyncModel)]
-)
+@pytest.mark.parametrize(("explained", "base"), [(ExplainedModel, Model), (AsyncExplainedModel, AsyncModel)])
 def test_whatever_is_known_of_a_model_is_known_of_it_with_an_explainer(explained: type, base: type) -> None:
     taken = {"saved_with", "untried", "notes", "native", "features"}  # as attributes
     names = {name for name in dir(base) if not name.startswith("_")}

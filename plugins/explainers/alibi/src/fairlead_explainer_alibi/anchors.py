@@ -11,7 +11,7 @@ import numpy as np
 
 from fairlead import InferRequest, errors
 from fairlead_explainer_alibi.labels import Labels
-from fairlead_explainer_alibi.rows import Rows, Texts
+from fairlead_explainer_alibi.rows import Texts, rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ class TabularAnchors(Anchors):
         names = tuple(str(name) for name in self._explainer.feature_names)
         categorical = self._explainer.categorical_features
         categories = {int(place): self._explainer.feature_values[place] for place in categorical}
-        rows = Rows.of(request, names, categories)
+        rows = rows_of(request, names, categories)
 
         def labels(samples: NDArray[np.float64]) -> NDArray[Any]:
             return ask(rows.asking(samples), len(samples))

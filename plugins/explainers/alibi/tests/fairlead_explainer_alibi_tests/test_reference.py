@@ -57,7 +57,7 @@ def test_categories_whose_names_are_numbers_are_known_by_name(tmp_path: Path) ->
         ("rows.csv", "", "no rows"),
         ("rows.csv", "a,b\n", "no rows"),
         ("rows.csv", "1,2\n3,4\n", "first line is numbers"),
-        ("rows.csv", "a,b\n1,2\n3\n", "row 3 has 1 values"),
+        ("rows.csv", "a,b\n1,2\n3\n", "line 3 has 1 values"),
         ("rows.csv", "a,a\n1,2\n", "Name each column once"),
         ("rows.csv", "a,b\n1,\n", "empty"),
         ("rows.csv", "a,b\n1,nan\n", "missing or infinite"),

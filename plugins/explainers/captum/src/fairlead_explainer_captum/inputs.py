@@ -79,9 +79,13 @@ def baseline_of(artifact: Artifact | None, value: float) -> Any:
         )
     path = artifact.only(_PATTERNS)
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise errors.ModelLoadError(f"The baseline in {path.name} cannot be read: {error}.") from error
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # a damaged header has errors of Python's tokenizer, and may ask for all memory
+        raise errors.ModelLoadError(
+            f"The baseline in {path.name} cannot be read: {type(error).__name__}: {error}.",
+            remedy="Write it again with numpy.save.",
+        ) from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise errors.ModelLoadError(f"The baseline in {path.name} is no array of numbers.")
     return array.astype(np.float64)

@@ -217,6 +217,15 @@ def test_a_baseline_that_is_given_twice_is_refused(tmp_path: Path) -> None:
         explainer(Loaded(seeded(Net), spec(4)), Artifact(path=tmp_path, uri=tmp_path.as_uri()), baseline=1.0)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran", b"\x93NUMPY\x01\x00"]
+)
+def test_a_damaged_baseline_is_an_error_that_names_its_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "baseline.npy").write_bytes(content)
+    with pytest.raises(errors.ModelLoadError, match=r"baseline\.npy cannot be read"):
+        explainer(Loaded(seeded(Net), spec(4)), Artifact(path=tmp_path, uri=tmp_path.as_uri()))
+
+
 def test_a_baseline_is_not_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "baseline.npy", np.array([{"a": 1}], dtype=object))
     with pytest.raises(errors.ModelLoadError, match="Object arrays cannot be loaded"):

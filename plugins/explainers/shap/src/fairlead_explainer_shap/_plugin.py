@@ -37,6 +37,7 @@ SPEC: Final = ExplainerSpec(
         ),
         Setting("nsamples", 0, "Coalitions of features that kernel tries for each row; 0 lets shap choose."),
         Setting("background_rows", 100, "Rows of the reference data that kernel uses; of more, some are drawn."),
+        Setting("seed", 0, "Where chance begins, for kernel: the same row gets the same values."),
         Setting("batch_rows", 4096, "Rows that kernel asks the model for in one call."),
     ),
 )

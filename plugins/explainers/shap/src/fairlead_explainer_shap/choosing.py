@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
+from fairlead_explainer_shap.chance import LARGEST_SEED
 from fairlead_explainer_shap.methods import Kernel, Linear, Method, NotOfThisKind, Tree
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ def choose(native: Any, data: Background | None, options: Mapping[str, Any], *, 
         ConfigurationError: a number among the settings is out of range, or a setting has no effect.
     """
     wanted = str(options["method"])
-    for name, least in (("nsamples", 0), ("background_rows", 1), ("batch_rows", 1)):
+    for name, least in (("nsamples", 0), ("background_rows", 1), ("batch_rows", 1), ("seed", 0)):
         if int(options[name]) < least:
             raise errors.ConfigurationError(f"setting {name}: {options[name]} is less than {least}.")
+    if int(options["seed"]) > LARGEST_SEED:
+        raise errors.ConfigurationError(f"setting seed: {options['seed']} is more than {LARGEST_SEED}.")
     if wanted in ("tree", "linear") and native is None:
         where = "its runtime does not show what is inside" if beside else "the model is elsewhere"
         raise errors.ModelLoadError(
@@ -77,4 +80,5 @@ def _kernel(native: Any, data: Background | None, options: Mapping[str, Any]) ->
         raise errors.ModelLoadError(
             f"{why}The method kernel takes features from reference data, and there is none.", remedy=_NO_DATA
         )
-    return Kernel(data.drawn(int(options["background_rows"])), int(options["nsamples"]))
+    seed = int(options["seed"])
+    return Kernel(data.drawn(int(options["background_rows"]), seed), int(options["nsamples"]), seed)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fairlead import Artifact, Datatype, Explainer, InferRequest, InferResponse, LoadSettings, Tensor, errors
+from fairlead.runtimes.rows import Rows
 from fairlead_explainer_shap import background, features
 from fairlead_explainer_shap.choosing import choose
-from fairlead_explainer_shap.rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class ShapExplainer(Explainer):
         Raises:
             InvalidInput: the request holds no rows of numbers, or not the model's features.
         """
-        rows = Rows.of(request, self._features, self._width)
+        rows = Rows.of(request, self._features, width=self._width)
         ask, step = self._asking(rows, predict), self._method.rows or len(rows.values)
         parts = []
         for start in range(0, len(rows.values), step):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from fairlead import errors
+from fairlead_explainer_shap import chance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,14 +116,15 @@ class Kernel(Method):
     Args:
         background: the rows that features are taken from, of shape [rows, features].
         nsamples: coalitions of features to try for each row; 0 lets shap choose.
+        seed: where the chance of each row begins.
     """
 
     rows = 0  # it asks the model for the reference data each time, and the clock is looked at with each question
 
-    def __init__(self, background: NDArray[np.float64], nsamples: int) -> None:
+    def __init__(self, background: NDArray[np.float64], nsamples: int, seed: int) -> None:
         import shap
 
-        self._kernel_explainer = shap.KernelExplainer
+        self._kernel_explainer = chance.seeded(shap.KernelExplainer, seed)
         self._background = background
         self._nsamples: int | str = nsamples or "auto"
 

@@ -148,6 +148,40 @@ def test_probabilities_are_asked_for_by_a_parameter_of_the_client_or_of_the_sett
     )
 
 
+def test_the_same_row_gets_the_same_values_by_chance_of_its_own(shap: Any, tmp_path: Path) -> None:
+    x, y = data(features=14)  # of so many, combinations are drawn
+    model = Framed(SVC().fit(x, y), "decision_function")
+    made = explainer(model, reference(tmp_path, x[:5]), nsamples=200, seed=7)
+
+    def drawing(request: InferRequest) -> Any:
+        np.random.random(3)
+        return model.predict(request)
+
+    np.random.seed(1)
+    values = made.explain(asked(x[:2]), model.predict).output("shap_values").data
+    state = np.random.get_state(legacy=False)
+    np.random.seed(1)
+    assert str(state) == str(np.random.get_state(legacy=False))  # nothing was drawn from what others use
+    again = made.explain(asked(x[1::-1]), drawing).output("shap_values").data
+    np.testing.assert_array_equal(values, again[::-1])
+
+    np.random.seed(7)
+    kernel = shap.KernelExplainer(model.native.decision_function, x[:5])
+    np.testing.assert_array_equal(values[0], kernel.shap_values(x[:1], nsamples=200, silent=True)[0])
+    other = explainer(model, reference(tmp_path, x[:5]), nsamples=200, seed=8).explain(asked(x[:2]), model.predict)
+    assert not np.allclose(values, other.output("shap_values").data)
+
+
+def test_the_seed_draws_the_rows_of_reference_data_too(tmp_path: Path) -> None:
+    model = Framed(SVC().fit(X, Y), "decision_function")
+
+    def base(seed: int) -> float:
+        made = explainer(model, reference(tmp_path, X), background_rows=5, seed=seed)
+        return float(made.explain(asked(ROWS), model.predict).output("base_values").data[0])
+
+    assert base(0) == base(0) != base(1)
+
+
 def test_a_model_is_asked_for_no_more_rows_at_a_time_than_are_allowed(tmp_path: Path) -> None:
     model = Framed(SVC().fit(X, Y), "decision_function")
     made = explainer(model, reference(tmp_path, X[:10]), batch_rows=7)
@@ -195,6 +229,8 @@ def test_a_method_refuses_a_model_of_another_kind(tmp_path: Path, method: str) -
     [
         ({"nsamples": -1}, "nsamples: -1 is less than 0"),
         ({"batch_rows": 0}, "batch_rows: 0 is less than 1"),
+        ({"seed": -1}, "seed: -1 is less than 0"),
+        ({"seed": 2**32}, "seed: 4294967296 is more than 4294967295"),
         ({"predict_parameters": "{"}, "predict_parameters: '{' is not JSON"),
         ({"predict_parameters": "[1]"}, "is no object"),
         ({"method": "kernel", "model_output": "probability"}, "'probability' is for trees, and the method is kernel"),

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import enum
 import importlib.metadata
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -28,6 +31,9 @@ _FILE_OPERATIONS: Final = re.compile(rb"\b(?:from_file|save|load_tensor|rpc_asyn
 _TORCH_VERSION: Final = re.compile(rb'"torch_version"\s*:\s*"([0-9][^"]{0,60})"')
 
 _PROGRAM: Final = re.compile(r"(?:[^/]+/)?(?:models/[^/]+\.json|serialized_exported_program\.json)")
+
+_DAMAGE: Final = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error, lzma.LZMAError)
+"""What zipfile raises of an archive with wrong bytes: in the names, the lengths, the compression or the content."""
 
 
 class Form(enum.Enum):
@@ -117,7 +123,7 @@ def saved_with(artifact: Artifact) -> Mapping[str, str]:
     try:
         with _archive(found[0]) as archive:
             texts = [_read(archive, each) for each in archive.infolist() if _PROGRAM.fullmatch(each.filename)]
-    except (errors.ModelLoadError, zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError):
+    except (errors.ModelLoadError, OSError):
         return {}
     versions = [version for text in texts for version in _TORCH_VERSION.findall(text)]
     return {"torch": _as_installed(versions[-1].decode("ascii", "replace"))} if versions else {}
@@ -171,9 +177,10 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except zipfile.BadZipFile as error:
+    except _DAMAGE as error:
+        what = str(error) if isinstance(error, zipfile.BadZipFile) else f"{type(error).__name__}: {error}"
         raise errors.ModelLoadError(
-            f"{path.name} is a zip archive that is cut short or damaged ({error}).",
+            f"{path.name} is a zip archive that is cut short or damaged ({what}).",
             remedy="Save the model again, or copy the file again.",
         ) from error
 

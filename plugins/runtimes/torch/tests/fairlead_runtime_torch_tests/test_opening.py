@@ -33,6 +33,13 @@ def test_a_truncated_archive_is_an_error_that_says_so(
     assert re.search("cut short or damaged|archive is corrupted", str(refusal(tmp_path)))
 
 
+def test_an_archive_with_a_damaged_name_is_an_error_that_says_so(exported: Path, tmp_path: Path) -> None:
+    content = exported.read_bytes()
+    place = content.rindex(b"/models/model.json")  # in the list of names at the end
+    (tmp_path / "model.pt2").write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+    assert "cut short or damaged (UnicodeDecodeError" in str(refusal(tmp_path))
+
+
 def test_an_empty_file_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "model.pt").touch()
     assert "model.pt is empty" in str(refusal(tmp_path))
