@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,13 +58,13 @@ class CaptumExplainer(Explainer):
         self._rows = _rows_at_once(model, int(settings.options["internal_batch_size"]))
         self._attribute = methods.attributor(native, {**settings.options, "internal_batch_size": self._rows})
 
-    def explain(self, request: InferRequest, predict: Predict) -> InferResponse:  # noqa: ARG002  # it has the module
+    def explain(self, request: InferRequest, predict: Predict) -> InferResponse:
         """Attribute the prediction for each row to its inputs.
 
         Args:
             request: the inputs. Its parameter ``target`` is the index of the output that is explained, of several
                 dimensions as text (``"3,0,1"``); by default the largest output of each row.
-            predict: not used.
+            predict: asked once where the model does not say what its inputs are, so that it says what does not fit.
 
         Returns:
             ``attributions`` of the shape of the input (``attributions-<input>`` for each of several inputs);
@@ -78,6 +79,9 @@ class CaptumExplainer(Explainer):
 
         arrays = self._inputs.read(request)
         names = list(arrays)
+        if not self._inputs.declared:
+            inputs = [Tensor.from_numpy(name, array) for name, array in arrays.items()]
+            predict(dataclasses.replace(request, inputs=inputs))
         model = Explained(self._native, names, self.check)
         device = device_of(self._native)
         count = len(next(iter(arrays.values())))

@@ -39,6 +39,11 @@ class Inputs:
                 )
         self._signature = Signature(declared) if declared else None
 
+    @property
+    def declared(self) -> bool:
+        """Whether the model says what they are."""
+        return self._signature is not None
+
     def read(self, request: InferRequest) -> Mapping[str, NDArray[Any]]:
         """The arrays of a request, by input; of as many rows each, and one at least.
 
@@ -80,7 +85,7 @@ def baseline_of(artifact: Artifact | None, value: float) -> Any:
     path = artifact.only(_PATTERNS)
     try:
         with path.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+            array: Any = np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # a damaged header has errors of Python's tokenizer, and may ask for all memory
         raise errors.ModelLoadError(
             f"The baseline in {path.name} cannot be read: {type(error).__name__}: {error}.",
