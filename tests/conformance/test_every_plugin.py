@@ -59,7 +59,8 @@ def contract_of(plugin: PluginInfo) -> Path:
         return workspace.ROOT / BUILT_IN[plugin.id]
     folder = next(each for each, kind in workspace.KIND_FOLDERS.items() if kind is plugin.kind)
     package = f"{plugin.distribution.replace('-', '_')}_tests"
-    return workspace.ROOT / "plugins" / folder / plugin.name / "tests" / package / "test_contract.py"
+    tests = workspace.ROOT / "plugins" / folder / plugin.name / "tests" / package
+    return next(iter(sorted(tests.rglob("test_contract.py"))), tests / "test_contract.py")
 
 
 def held_to(tree: ast.Module, kit: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ METHODS: Final = (*methods.METHODS, "transform")
 
 SPEC: Final = RuntimeSpec(
     name="sklearn",
-    formats=(ModelFormat("sklearn", version="1"),),
+    formats=(ModelFormat("sklearn", version="1"), ModelFormat("sklearn", version="0")),
     factory="fairlead_runtime_sklearn.runtime:SklearnRuntime",
     artifacts=("*.joblib", "*.pkl", "*.pickle", "*.skops"),
     capabilities=frozenset({Capability.ANY_THREAD, Capability.BATCHING, Capability.COLUMNS, Capability.PREDICT_PROBA}),
