@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import joblib
+import numpy as np
 import pytest
 from sklearn.svm import SVC
 
@@ -177,11 +178,12 @@ def test_the_wheel_of_one_runtime_brings_no_other_framework_and_serves(wheels: P
     found = environment.run("python", "-c", look, "lightgbm", *FRAMEWORKS)
     assert found.stdout.split() == ["lightgbm", "fastapi"], found.stderr
     model = tmp_path / "steps.bst"
-    data = lightgbm.Dataset([[float(place)] for place in range(100)], [float(place >= 50) for place in range(100)])
+    places = np.arange(100.0)
+    data = lightgbm.Dataset(places.reshape(-1, 1), places >= 50)
     booster = lightgbm.train({"verbosity": -1, "min_data_in_leaf": 5}, data, num_boost_round=3)
     booster.save_model(model)
     low, high = predictions(environment, model, [[10.0], [90.0]])
-    assert [low, high] == booster.predict([[10.0], [90.0]]).tolist()
+    assert [low, high] == booster.predict(np.array([[10.0], [90.0]])).tolist()
     assert low < high
 
 

@@ -97,7 +97,7 @@ def _examine_one(plugins: Plugins, info: PluginInfo, prefixes: dict[str, list[st
         for library in getattr(spec, "libraries", ()):
             if inspection.installed_version(library) is None:
                 problem = f"Its library {library.distribution} is not installed."
-                yield Finding(plugin=info.id, problem=problem, remedy=f"Try: pip install {library.distribution}")
+                yield Finding(plugin=info.id, problem=problem, remedy=library.remedy)
 
 
 def _from_error(plugin: str, error: errors.PluginError) -> Finding:

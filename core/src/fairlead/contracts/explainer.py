@@ -30,6 +30,10 @@ class ExplainerSpec:
         settings: its own settings.
         requirements: what it needs as pip writes it, where that cannot be dependencies of its wheel because the models
             that it explains need something else (``numpy<2``): it runs in an environment that is made with them.
+        asks: ``"module:function"`` of what tells which further packages an explainer with these files needs, as
+            requirement specifiers: called with an `Artifact`, before any package of `requirements` is there. The plugin
+            chooses them by the kind of the files, and takes none from what is written in them. It is asked of files
+            that are on this machine. None where no files need more.
         in_process: whether it can run in the process of the model that it explains.
         remote: whether it can run as a component of its own, which asks the model over the network.
     """
@@ -39,6 +43,7 @@ class ExplainerSpec:
     factory: str
     settings: tuple[Setting, ...] = ()
     requirements: tuple[str, ...] = ()
+    asks: str | None = None
     in_process: bool = True
     remote: bool = True
 

@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import fnmatch
 import importlib.metadata
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -93,6 +94,8 @@ class Library:
             not record is told to be unknown.
         reads_older: whether it promises to load what its older versions have saved. `fairlead up` then makes no
             environment with an older version.
+        hint: what to install where it is missing, if not the distribution, for example
+            ``fairlead-runtime-tensorflow[cpu]``.
     """
 
     distribution: str
@@ -100,6 +103,12 @@ class Library:
     alternatives: tuple[str, ...] = ()
     writes: bool = True
     reads_older: bool = False
+    hint: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is missing, as errors and ``fairlead plugins doctor`` say it."""
+        return f"Try: pip install {shlex.quote(self.hint or self.distribution)}"
 
     def installed(self) -> tuple[str, str] | None:
         """The distribution of the module that is installed, and its version; None where none is."""

@@ -173,9 +173,10 @@ class Lifecycle:
         limits = prepared.config.over(self._settings)
         entry.serving = Serving(entry.name, loaded.model, thread, entry.metrics, limits, self._tracing)
         entry.pinned = prepared.config.pinned
-        entry.become(ModelState.READY, " ".join(loaded.notes))
-        for note in loaded.notes:
-            _log.warning("model %s: %s", entry.name, note, extra={"model": entry.name})
+        entry.become(ModelState.READY, " ".join((*loaded.notes, *loaded.asides)))
+        for level, notes in ((logging.WARNING, loaded.notes), (logging.INFO, loaded.asides)):
+            for note in notes:
+                _log.log(level, "model %s: %s", entry.name, note, extra={"model": entry.name})
         _log.info("model %s is ready", entry.name, extra={"model": entry.name})
 
     async def _evict(self, entry: ModelEntry) -> None:

@@ -68,11 +68,13 @@ class Loaded:
     Attributes:
         model: the model.
         notes: what a user should know.
+        asides: what a user may want to know, and cannot change.
         size: bytes of memory that it takes, as far as was seen.
     """
 
     model: AnyModel
     notes: Sequence[str]
+    asides: Sequence[str]
     size: int
 
 
@@ -145,7 +147,8 @@ class Loader:
         async with self._weighed(prepared) as scale:
             await thread.run(lambda: scale.begin(choice.spec))
             model, notes = await self._answering(runtime, choice.spec, prepared.artifact, load, thread)
-            return Loaded(model=model, notes=notes, size=await thread.run(scale.end))
+            asides = skew.unrecorded(model.saved_with, choice.spec.libraries)
+            return Loaded(model=model, notes=notes, asides=asides, size=await thread.run(scale.end))
 
     def _delegate(self, name: str, spec: RuntimeSpec) -> Delegate:
         def load(artifact: Artifact, given: Mapping[str, SettingValue]) -> AnyModel:
@@ -211,7 +214,7 @@ class Loader:
         except BaseException:
             thread.submit(clean)  # also of a load that nobody waits for any more, once it ends
             raise
-        return model, [*model.notes, *skew.unrecorded(model.saved_with, spec.libraries), *notes]
+        return model, [*model.notes, *notes]
 
     async def _answer_samples(
         self, name: str, model: AnyModel, thread: ModelThread, skews: Sequence[skew.Skew]
@@ -229,10 +232,12 @@ class Loader:
             untried = f"{model.untried}, so that Ready means only that it has loaded."
             return [*(f"Version skew: {each}." for each in skews), untried]
         notes = [f"Version skew: {each}; it answers a sample all the same." for each in skews]
+        answered = []
         for sample in samples:
             request = dataclasses.replace(sample, model_name=name)
             try:
                 await self._ask(model, thread, request)
+                answered.append(request)
             except Exception as error:
                 if isinstance(error, errors.InvalidInput) and not skews:
                     notes.append(f"A sample made from its metadata was refused: {error}")
@@ -245,19 +250,28 @@ class Loader:
                 remedy = skews[0].remedy if skews else None
                 raise errors.SampleFailed(reason, remedy=remedy) from error
         if is_explained(model):
-            notes += await self._explain_sample(dataclasses.replace(samples[0], model_name=name), model, thread)
+            if answered:
+                await self._explain_sample(answered[0], model, thread)
+            else:
+                notes.append("Its explainer has explained no sample, because the model answered none.")
         return notes
 
-    async def _explain_sample(self, sample: InferRequest, model: AnyModel, thread: ModelThread) -> Sequence[str]:
-        """Let the explainer of a model explain a sample; as `_answer_samples`."""
+    async def _explain_sample(self, sample: InferRequest, model: AnyModel, thread: ModelThread) -> None:
+        """Let the explainer of a model explain a sample that the model has answered.
+
+        Raises:
+            SampleFailed: it does not; one that refuses what the model itself takes does not fit the model.
+        """
         try:
             await self._ask(model, thread, sample, explain=True)
         except errors.InvalidInput as error:
-            return [f"The explainer refused a sample made from the model's metadata: {error}"]
+            raise errors.SampleFailed(
+                f"The explainer refuses a sample that the model answers: {error}",
+                remedy="Serve the model without it, or with another explainer.",
+            ) from error
         except Exception as error:
             reason = f"{type(error).__name__}: {failure.text_of(error)}{failure.place_of(error)}"
             raise errors.SampleFailed(f"The explainer does not explain a sample: {reason}.") from error
-        return []
 
     async def _ask(self, model: AnyModel, thread: ModelThread, request: InferRequest, *, explain: bool = False) -> None:
         seconds = self._settings.sample_timeout

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fairlead.engine import memory
+from fairlead.runtimes import stderr
 
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import RuntimeSpec
@@ -35,9 +37,12 @@ class Scale:
 
     def begin(self, spec: RuntimeSpec) -> None:
         """Look before the load; a library is imported first, because it stays when its first model goes."""
-        for library in spec.libraries:
-            with contextlib.suppress(Exception):  # the runtime says it better
-                importlib.import_module(library.module)
+        absent = [library.module for library in spec.libraries if library.module not in sys.modules]
+        if absent:
+            with stderr.taken(logging.getLogger(f"fairlead.runtimes.{spec.name}")):
+                for module in absent:
+                    with contextlib.suppress(Exception):  # the runtime says it better
+                        importlib.import_module(module)
         memory.trim()
         self._modules = set(sys.modules)
         self._before = memory.private()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fairlead import errors
+from fairlead.runtimes import pickles
 
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import Artifact, RuntimeSpec
 
 __all__ = ["Choice", "Recognises", "choose"]
+
+_PICKLES: Final = (".joblib", ".pickle", ".pkl")
 
 Recognises: TypeAlias = "Callable[[RuntimeSpec, Artifact], bool | None]"
 """Whether files are of a runtime's framework, by a look at them."""
@@ -65,11 +68,12 @@ def choose(
     fitting = [runtimes[name] for name, names in matches.items() if names]
     if not fitting:
         raise _nothing_fits(artifact, runtimes, unusable)
-    looked = {spec.name: recognises(spec, artifact) for spec in fitting} if len(fitting) > 1 else {}
-    # Where all have looked and none knows the files, each of them could be asked for, and none is taken.
-    possible = [spec for spec in fitting if looked.get(spec.name) is not False] or fitting
+    looked = {spec.name: recognises(spec, artifact) for spec in fitting}
+    possible = [spec for spec in fitting if looked[spec.name] is not False]
+    if not possible:
+        raise _nobody_knows(artifact, {spec.name: matches[spec.name] for spec in fitting})
     equal = _best(possible, lambda spec: max(each.priority for each in spec.formats if each.auto_select))
-    known = [spec for spec in equal if looked.get(spec.name)]
+    known = [spec for spec in equal if looked[spec.name]]
     best = known or equal
     if len(best) > 1:
         names = ", ".join(spec.name for spec in best)
@@ -119,5 +123,25 @@ def _nothing_fits(
     return errors.FormatUnknown(
         f"No installed runtime takes the files of {artifact.uri} ({names}). Installed runtimes take: {known}."
         + "".join(f" One that might is not usable: {error}" for error in unusable.values()),
-        remedy="Install the runtime of its format, or name one with --format.",
+        remedy="Install the runtime of its format, by convention the wheel fairlead-runtime-<format>, or name one with "
+        "--format.",
+    )
+
+
+def _nobody_knows(artifact: Artifact, matches: Mapping[str, Sequence[str]]) -> errors.FormatUnknown:
+    """The error of files that runtimes take by their names, and find nothing of their own in."""
+    files = dict.fromkeys(name for names in matches.values() for name in names)
+    said = f"{', '.join(list(files)[:3])} in {artifact.uri} has a name that {', '.join(matches)} take"
+    said += "s" if len(matches) == 1 else ""
+    path = artifact.path if artifact.path.is_file() else artifact.path / next(iter(files))
+    package = (pickles.outermost(path) or "").partition(".")[0] if path.suffix in _PICKLES else ""
+    if package:
+        return errors.FormatUnknown(
+            f"{said}, and it is a pickle of {package}.",
+            remedy=f"Install the runtime of {package}; by convention its wheel is named fairlead-runtime-{package}.",
+        )
+    return errors.FormatUnknown(
+        f"{said}, and nothing of such a model is in it.",
+        remedy="Check that it is whole, or install the runtime of its format; --format loads it all the same, and says "
+        "what is wrong with it.",
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fairlead import errors
@@ -97,6 +98,15 @@ class Serving:
     def in_flight(self) -> int:
         """Requests that have been taken and not been answered."""
         return self._queue.in_flight + len(self._awaited)
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """The properties of the metadata, and the names of the columns of a model that is declared to take a matrix."""
+        found = dict(self.metadata.properties)
+        features = list(self.model.features)
+        if features and features != [spec.name for spec in self.metadata.inputs]:
+            found.setdefault("features", json.dumps(features, ensure_ascii=False))
+        return found
 
     def _device_memory(self) -> int:
         try:

@@ -118,7 +118,7 @@ class Control:
             described.inputs.add(**_fields(spec))
         for spec in serving.metadata.outputs:
             described.outputs.add(**_fields(spec))
-        described.properties.update(serving.metadata.properties)
+        described.properties.update(serving.properties)
         return described
 
     # -- the repository ---------------------------------------------------------------------------------

@@ -213,6 +213,7 @@ def _settled(claimants: Sequence[PluginInfo]) -> list[PluginInfo]:
     blocked = [claim for claim in claimants if claim.state is PluginState.BLOCKED]
     if len(allowed) < 2:
         return [*allowed, *blocked]
+    allowed = sorted(allowed, key=lambda claim: (claim.distribution, claim.module))
     first = allowed[0]
     owners = " and ".join(f"{claim.distribution} {claim.version} ({claim.module})" for claim in allowed)
     remedy = "Uninstall all but one."

@@ -153,7 +153,7 @@ def _add_models(made: fastapi.APIRouter, engine: Engine) -> None:
             platform=serving.metadata.platform,
             inputs=[_tensor(spec) for spec in serving.metadata.inputs],
             outputs=[_tensor(spec) for spec in serving.metadata.outputs],
-            properties=dict(serving.metadata.properties),
+            properties=dict(serving.properties),
         )
 
     @made.get("/v2/models/{model_name}/ready", tags=["v2"], responses=_NOT_FOUND | _NOT_READY)

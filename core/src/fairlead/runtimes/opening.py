@@ -6,9 +6,10 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import pickle
+import shlex
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fairlead import errors
@@ -38,7 +39,13 @@ _recording: Final = threading.RLock()
 
 @contextlib.contextmanager
 def guarded(
-    path: Path, library: Library, *, plugin: str, recorded: Recorded = None, takes: Takes = lambda _warning: False
+    path: Path,
+    library: Library,
+    *,
+    plugin: str,
+    recorded: Recorded = None,
+    takes: Takes = lambda _warning: False,
+    extras: Mapping[str, str] | None = None,
 ) -> Iterator[list[str]]:
     """Explain whatever a load raises, and note what it warns of.
 
@@ -55,6 +62,8 @@ def guarded(
         recorded: the version of the library that saved it, where the artefact records one; a function is asked only
             when the load fails.
         takes: which warnings need no note.
+        extras: what to install for a package that only some artefacts need, by the name of the package, for example
+            ``{"joblib": "fairlead-runtime-lightgbm[estimators]"}``.
 
     Yields:
         The notes for `Model.notes`, one sentence for each warning. The list is filled as the block ends.
@@ -72,7 +81,7 @@ def guarded(
         except (errors.FairleadError, MemoryError):
             raise
         except Exception as error:
-            raise _explained(path, library, plugin, recorded, error) from error
+            raise _explained(path, library, plugin, recorded, extras or {}, error) from error
     notes.extend(_sentences(caught, takes))
 
 
@@ -106,7 +115,7 @@ def _sentences(caught: Sequence[warnings.WarningMessage], takes: Takes) -> list[
 
 
 def _explained(
-    path: Path, library: Library, plugin: str, recorded: Recorded, error: Exception
+    path: Path, library: Library, plugin: str, recorded: Recorded, extras: Mapping[str, str], error: Exception
 ) -> errors.ModelLoadError:
     """The error of an artefact that does not load, with what to do about it."""
     if path.is_file() and path.stat().st_size == 0:
@@ -117,11 +126,13 @@ def _explained(
         if missing == library.module:
             return errors.ModelLoadError(
                 f"The runtime {plugin} needs {library.distribution} for {path.name}, which is not installed ({what}).",
-                remedy=f"Try: pip install {library.distribution}",
+                remedy=library.remedy,
             )
         return errors.ModelLoadError(
             f"{path.name} needs the package {missing!r}, which is not installed ({what}).",
-            remedy=f"Install the distribution that provides {missing!r}.",
+            remedy=f"Try: pip install {shlex.quote(extras[missing])}"
+            if missing in extras
+            else f"Install the distribution that provides {missing!r}.",
         )
     saved = _read(recorded)
     if saved is not None and here is not None and saved != here[1]:

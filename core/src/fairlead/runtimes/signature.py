@@ -37,8 +37,8 @@ class Signature:
         """The arrays of a request by the names that the model has for them, each of the declared datatype.
 
         The tensors of a request carry the names of the inputs. Where the model needs a single one, a single tensor may
-        have any name. Numbers become those of the declared datatype as long as they stay what they are (JSON has no
-        datatypes): see `cast`. An array that fits already is not copied, and may be read-only.
+        have any name. Numbers become those of the declared datatype (JSON has no datatypes): see `cast`. An array that
+        fits already is not copied, and may be read-only.
 
         Returns:
             The arrays, in the order of the model's inputs; BYTES are arrays of ``bytes``.
@@ -92,10 +92,11 @@ class Signature:
 
 
 def cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Numbers in another dtype, as long as they stay the numbers that they are.
+    """Numbers in another dtype, as near as that has them.
 
-    JSON has no datatypes, so that integers must become floats and long numbers short ones. Floats are rounded to the
-    nearest of the dtype; integers must fit; a fraction never becomes an integer, nor a number a truth value.
+    JSON has no datatypes, so that integers must become floats and long numbers short ones. Among floating-point dtypes
+    a number becomes the nearest of them, and one that is too large is refused; integers must fit; a fraction never
+    becomes an integer, nor a number a truth value.
 
     Args:
         array: numbers or truth values; it is returned as it is where it has the dtype.

@@ -153,7 +153,9 @@ class TableReader:
         """
         tensors = request.inputs
         if not tensors:
-            raise errors.InvalidInput(f"The request holds no tensors for this model; expected {self._table}.")
+            # Of V1 only what is no rectangle of one kind of value comes without tensors.
+            said = "The request holds no tensors" if request.payload is None else "The instances are no rows of numbers"
+            raise errors.InvalidInput(f"{said} for this model; expected {self._table}.")
         if self._table.kind is Kind.TEXT:
             return self._text(tensors)
         if len(tensors) > 1 or request.columns or self._is_column(tensors[0]):

@@ -187,7 +187,9 @@ class ExplainerContract:
         """Settings come as text from flags and from the environment."""
         for setting in spec.settings:
             assert setting.parse(str(setting.default)) == setting.default
-            assert setting.help.endswith(".")
+            assert setting.help.endswith("."), (
+                f"the help of the setting {setting.name} is a sentence, which ends in a full stop"
+            )
 
     def test_describing_the_explainer_does_not_import_numpy(
         self, plugins: Plugins, spec: ExplainerSpec, explainer: str

@@ -167,7 +167,9 @@ class RuntimeContract(DamagedArtifacts, OddRequests):
         """Settings come as text from flags and from the environment."""
         for setting in spec.settings:
             assert setting.parse(str(setting.default)) == setting.default
-            assert setting.help.endswith(".")
+            assert setting.help.endswith("."), (
+                f"the help of the setting {setting.name} is a sentence, which ends in a full stop"
+            )
 
     def test_every_environment_variable_of_a_setting_means_one_of_its_values(self, spec: RuntimeSpec) -> None:
         """``NAME=value`` names a value that the setting takes."""

@@ -183,6 +183,7 @@ def test_inspect_as_json(fairlead: Command, site: Site) -> None:
         "alternatives": [],
         "writes": True,
         "reads_older": False,
+        "hint": "",
         "installed": None,
     }
     assert spec["settings"][0]["env"] == ["M=good", "MODE"]

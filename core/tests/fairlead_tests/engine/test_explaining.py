@@ -50,6 +50,11 @@ SLOW_ASYNC = """
 """
 
 
+REFUSING = DOUBLER.replace("import CustomModel", "import errors, CustomModel").replace(
+    "return x * 2", "raise errors.InvalidInput('not these')"
+)
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[distributions.Site]:
     made = distributions.planted(tmp_path, monkeypatch)
@@ -246,6 +251,7 @@ def test_an_explainer_that_fails_fails_its_request_alone(
         ),
         ("exit", errors.ModelLoadError, "The explainer probe does not load: SystemExit: 3"),
         ("sample", errors.SampleFailed, "The explainer does not explain a sample: ValueError: division by zero"),
+        ("refuses", errors.SampleFailed, "The explainer refuses a sample that the model answers: zeros cannot be"),
     ],
 )
 def test_an_explainer_that_fails_while_it_loads_is_told_with_its_reason(
@@ -256,11 +262,12 @@ def test_an_explainer_that_fails_while_it_loads_is_told_with_its_reason(
         pass
 
 
-def test_a_sample_that_an_explainer_refuses_is_a_note(installed: None, tmp_path: Path) -> None:
-    model = write(tmp_path / "doubler", DOUBLER)
+def test_an_explainer_is_not_asked_for_a_sample_that_the_model_itself_refuses(installed: None, tmp_path: Path) -> None:
+    model = write(tmp_path / "doubler", REFUSING)
     with running_server({"doubler": model}, **explained(tmp_path, fault="refuses")) as running:
         (entry,) = running.client.post("/v2/repository/index").json()
-    assert "The explainer refused a sample made from the model's metadata: zeros cannot be" in entry["reason"]
+    assert "A sample made from its metadata was refused: not these" in entry["reason"]
+    assert "Its explainer has explained no sample, because the model answered none." in entry["reason"]
 
 
 def test_a_model_that_explains_itself_takes_no_explainer(installed: None, tmp_path: Path) -> None:

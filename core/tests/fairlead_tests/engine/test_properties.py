@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,7 @@ class Loaded(Model):
     def __init__(self, device):
         self._device = device
         self._metadata = ModelMetadata(platform="x", properties={"device": device})
+        self.features = ["age", "größe"] if device == "columns" else []
 
     @property
     def metadata(self):
@@ -89,6 +91,12 @@ def test_properties_are_told_over_rest_and_grpc(site: Site, tmp_path: Path) -> N
             )
             answer = ask(messages.ModelMetadataRequest(name="m"), timeout=30)
         assert dict(answer.properties) == {"device": "npu:1"}
+
+
+def test_the_names_of_columns_are_a_property_where_the_inputs_do_not_tell_them(site: Site, tmp_path: Path) -> None:
+    with running_server({"m": model(tmp_path, "columns")}) as running:
+        told = running.client.get("/v2/models/m").json()["properties"]
+        assert json.loads(told["features"]) == ["age", "größe"]
 
 
 def test_the_memory_of_a_device_is_a_metric(site: Site, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+import pickle
 from pathlib import Path
 
 import pytest
@@ -83,21 +85,34 @@ def test_the_reason_says_that_the_file_was_looked_at_where_that_decided(artifact
     assert choice.reason == "because of model.json"
 
 
-@pytest.mark.parametrize("looks", [{"trees": True, "others": True}, {"trees": False, "others": False}])
-def test_two_that_know_a_file_or_none_that_does_is_an_error(artifact: Artifact, looks: dict[str, bool]) -> None:
+def test_two_that_know_a_file_is_an_error_that_names_both(artifact: Artifact) -> None:
     with pytest.raises(errors.FormatUnknown, match="trees, others"):
-        selection.choose(artifact, runtimes(TREES, OTHERS), recognises=knowing(**looks))
+        selection.choose(artifact, runtimes(TREES, OTHERS), recognises=knowing(trees=True, others=True))
+
+
+@pytest.mark.parametrize(("names", "verb"), [(("trees",), "takes"), (("trees", "others"), "take")])
+def test_a_file_that_nobody_knows_is_taken_by_nobody(artifact: Artifact, names: tuple[str, ...], verb: str) -> None:
+    specs = runtimes(*(each for each in (TREES, OTHERS) if each.name in names))
+    with pytest.raises(errors.FormatUnknown) as raised:
+        selection.choose(artifact, specs, recognises=lambda _spec, _artifact: False)
+    assert f"model.json in file:///the/model has a name that {', '.join(names)} {verb}, and nothing" in str(
+        raised.value
+    )
+    assert selection.choose(artifact, specs, "trees", recognises=knowing(trees=False)).spec.name == "trees"
+
+
+def test_a_pickle_that_nobody_knows_is_told_by_the_library_that_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(decimal.Decimal(1)))
+    artifact = Artifact(path=path, uri="file:///the/model.pkl")
+    with pytest.raises(errors.FormatUnknown, match=r"a pickle of decimal.*fairlead-runtime-decimal"):
+        selection.choose(artifact, runtimes(spec("trees", "*.pkl")), recognises=knowing(trees=False))
 
 
 def test_priority_counts_before_what_a_file_holds(artifact: Artifact) -> None:
     both = runtimes(TREES, spec("wrapper", "*.json", priority=2))
     assert selection.choose(artifact, both, recognises=knowing(trees=True)).spec.name == "wrapper"
     assert selection.choose(artifact, both, recognises=knowing(trees=True, wrapper=False)).spec.name == "trees"
-
-
-def test_a_file_of_one_runtime_alone_is_not_looked_at(artifact: Artifact) -> None:
-    choice = selection.choose(artifact, runtimes(TREES), recognises=lambda _spec, _artifact: pytest.fail("looked"))
-    assert choice.spec.name == "trees"
 
 
 def test_runtimes_that_may_not_be_chosen_automatically_are_not(artifact: Artifact) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import struct
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,17 +116,14 @@ def test_probes_are_answered_while_a_long_body_is_read(client: httpx.Client) -> 
     document = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     body = document + struct.pack("<Ic", 1, b"a") * count
     headers = {"inference-header-content-length": str(len(document))}
-    longest = 0.0
+    answered = 0
     with ThreadPoolExecutor(1) as pool:
-        started = time.perf_counter()
         asked = pool.submit(client.post, "/v2/models/echo/infer", content=body, headers=headers)
         while not asked.done():
-            before = time.perf_counter()
             assert client.get("/v2/health/live").status_code == 200
-            longest = max(longest, time.perf_counter() - before)
-        whole = time.perf_counter() - started
+            answered += 1
     assert asked.result().status_code == 200
-    assert longest < whole / 3
+    assert answered > 3  # before the body is there, while it is read, and after, there could be one each
 
 
 def test_what_is_read_beside_the_loop_is_answered_like_everything_else(client: httpx.Client) -> None:

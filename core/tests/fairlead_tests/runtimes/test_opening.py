@@ -118,6 +118,18 @@ def test_another_missing_package_is_named(path: Path) -> None:
     assert "model.bin needs the package 'package_that_is_gone', which is not installed" in error.reason
 
 
+def test_a_missing_library_is_installed_by_what_its_runtime_names(path: Path) -> None:
+    library = Library("distribution-that-is-gone", "package_that_is_gone", hint="runtime-that-is-here[cpu]")
+    error = failure(path, ModuleNotFoundError("No module", name="package_that_is_gone"), library)
+    assert error.remedy == "Try: pip install 'runtime-that-is-here[cpu]'"
+
+
+def test_a_missing_package_that_an_extra_of_the_runtime_brings_is_installed_by_it(path: Path) -> None:
+    extras = {"package_that_is_gone": "runtime-that-is-here[estimators]"}
+    error = failure(path, ModuleNotFoundError("No module", name="package_that_is_gone.core"), extras=extras)
+    assert error.remedy == "Try: pip install 'runtime-that-is-here[estimators]'"
+
+
 def test_a_module_that_an_installed_package_does_not_have_is_named(path: Path) -> None:
     error = failure(path, ModuleNotFoundError("No module", name="numpy.gone"))
     assert f"needs the module 'numpy.gone', which the installed numpy {np.__version__} does not have" in error.reason

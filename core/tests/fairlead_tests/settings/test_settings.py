@@ -40,6 +40,7 @@ def test_the_promised_defaults() -> None:
         "max_queue_delay": 1.0,
         "max_batch_size": 64,
         "max_batch_delay": 0.0,
+        "explain_max_calls": 1000,
         "load_on_demand": False,
         "max_loads": 2,
         "model_memory_budget": 0,

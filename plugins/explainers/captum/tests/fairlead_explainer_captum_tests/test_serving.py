@@ -42,7 +42,7 @@ SOURCE = """
 def weights(folder: Path) -> Path:
     """The weights of a network, and the file of its class."""
     torch.save(seeded(Net).state_dict(), folder / "model.pt")
-    (folder / "net.py").write_text(textwrap.dedent(SOURCE))
+    (folder / "model.py").write_text(textwrap.dedent(SOURCE))
     return folder
 
 
@@ -89,6 +89,17 @@ def test_the_target_is_a_parameter_of_the_request_and_the_server_lives_through_a
         assert (wrong.status_code, "target is 7" in wrong.json()["error"]) == (400, True)
         right = running.client.post("/v1/models/net:explain", json={**body, "parameters": {"target": 2}})
         assert [row["target"] for row in right.json()["explanations"]] == [2, 2, 2]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch deprecates what TorchScript is made with
+def test_a_request_that_a_model_of_unknown_inputs_does_not_take_is_the_clients_fault(tmp_path: Path) -> None:
+    torch.jit.trace(seeded(Net), torch.from_numpy(ROWS)).save(tmp_path / "model.pt")
+    with running_server({"net": tmp_path}, explainer="captum") as running:
+        for instances in ([[1.0, 2.0]], [{"a": 1.0, "b": 2.0}]):
+            wrong = running.client.post("/v1/models/net:explain", json={"instances": instances})
+            assert (wrong.status_code, "Traceback" in wrong.text) == (400, False), wrong.text
+        right = running.client.post("/v1/models/net:explain", json={"instances": ROWS.tolist()})
+        assert [row["target"] for row in right.json()["explanations"]] == expected()[1].tolist()
 
 
 def test_a_model_of_another_framework_does_not_load(tmp_path: Path) -> None:

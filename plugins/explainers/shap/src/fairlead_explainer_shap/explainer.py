@@ -48,6 +48,8 @@ class ShapExplainer(Explainer):
         self._parameters = _parameters(str(options["predict_parameters"]))
         self._output = str(options["output"])
         self._batch = int(options["batch_rows"])
+        if model is not None:
+            features.check(model)
         self._features = () if model is None else features.names(model)
         self._width = None if model is None else features.count(model)
         data = None if artifact is None else background.read(artifact)
@@ -100,6 +102,9 @@ class ShapExplainer(Explainer):
             answer = np.concatenate(parts)
             if len(answer) != len(values):
                 raise errors.InferenceFailed(f"The model answered {len(answer)} rows, and was asked for {len(values)}.")
+            if not np.isfinite(answer).all():
+                failure = errors.InferenceFailed if np.isfinite(rows.values).all() else errors.InvalidInput
+                raise failure("The model answers NaN or infinity, and SHAP values are made of finite numbers.")
             return answer
 
         return ask

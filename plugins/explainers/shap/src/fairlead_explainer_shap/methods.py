@@ -83,8 +83,16 @@ class Tree(Method):
             self._explainer = shap.TreeExplainer(native, data=data, model_output=model_output)
 
     def explain(self, rows: NDArray[np.float64], predict: Callable[[NDArray[Any]], NDArray[Any]]) -> Values:  # noqa: ARG002  # nothing is asked
-        """Compute them; the model is not asked."""
-        return _values(self._explainer(rows))
+        """Compute them; the model is not asked.
+
+        Raises:
+            InvalidInput: the model's library refuses the rows, for example numbers that are infinite in FP32.
+        """
+        try:
+            return _values(self._explainer(rows))
+        except ValueError as error:  # a sample was explained when it was loaded, so that it is about these rows
+            reason = str(error).partition("\nStack trace:")[0].strip()
+            raise errors.InvalidInput(f"The trees do not take these rows: {reason}") from error
 
 
 class Linear(Method):

@@ -19,6 +19,7 @@ from fairlead import (
     Model,
     ModelMetadata,
     Tensor,
+    TensorSpec,
     UnpicklingPolicy,
 )
 from fairlead.contracts.runtime import RuntimeSpec
@@ -38,11 +39,13 @@ def data(rows: int = 80, features: int = 4) -> tuple[NDArray[np.float64], NDArra
 class Framed(Model):
     """An estimator or a booster as a model, with its methods as requests name them."""
 
-    def __init__(self, native: Any, method: str = "predict", features: Sequence[str] = ()) -> None:
+    def __init__(
+        self, native: Any, method: str = "predict", features: Sequence[str] = (), inputs: Sequence[TensorSpec] = ()
+    ) -> None:
         self.native = native
         self.features = features
         self._ask = getattr(native, method)
-        self._metadata = ModelMetadata(platform="test")
+        self._metadata = ModelMetadata(platform="test", inputs=tuple(inputs))
 
     @property
     def metadata(self) -> ModelMetadata:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import SVR
 
-from fairlead import Artifact, InferRequest, Tensor, errors
+from fairlead import Artifact, Datatype, InferRequest, Tensor, TensorSpec, errors
 from fairlead_explainer_shap_tests.models import Framed, by_sklearn, data, explainer
 
 X, Y = data()
@@ -109,3 +112,41 @@ def test_an_archive_of_one_array_is_reference_data(tmp_path: Path) -> None:
         InferRequest(model_name="model", inputs=[Tensor.from_numpy("x", X[:1])]), model.predict
     )
     assert answer.output("shap_values").shape == (1, 4)
+
+
+# -- models of something else -----------------------------------------------------------------------------
+
+
+def test_a_model_with_a_column_of_text_is_refused_while_it_loads(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"size": X[:, 0], "kind": ["old", "new"] * (len(X) // 2)})
+    encoded = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    native = make_pipeline(encoded, RandomForestRegressor(3, random_state=0)).fit(frame, Y)
+    model = by_sklearn(native, tmp_path / "model")
+    np.save(tmp_path / "reference.npy", X[:10, :2])
+    with pytest.raises(errors.ModelLoadError, match=r"explains rows of numbers, and the model takes text: kind\."):
+        explainer(model, Artifact(path=tmp_path / "reference.npy", uri="file:///x"))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "shown"),
+    [
+        ([(-1, 2), (-1, 3)], r"one table of rows of numbers, and the model takes a \[-1, 2\], b \[-1, 3\]"),
+        ([(-1, 8, 8)], r"the model takes a \[-1, 8, 8\]"),
+    ],
+)
+def test_a_model_of_several_tensors_or_of_images_is_refused_while_it_loads(
+    tmp_path: Path, shapes: list[tuple[int, ...]], shown: str
+) -> None:
+    model = Framed(
+        SVR().fit(X, Y),
+        inputs=[TensorSpec(name, Datatype.FP32, shape) for name, shape in zip("ab", shapes, strict=False)],
+    )
+    with pytest.raises(errors.ModelLoadError, match=shown):
+        explainer(model, csv(tmp_path, [0, 1]))
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_an_input_for_each_column_is_a_table(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    model = Framed(SVR().fit(X, Y), inputs=[TensorSpec(name, Datatype.FP64, shape) for name in NAMES])
+    answer = explainer(model, csv(tmp_path, ORDER)).explain(columns(ORDER), model.predict)
+    assert answer.output("feature_names").as_strings()[0].tolist() == NAMES

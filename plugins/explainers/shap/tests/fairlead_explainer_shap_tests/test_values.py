@@ -11,7 +11,7 @@ from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClas
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import SVC
 
-from fairlead import InferRequest, Tensor, errors
+from fairlead import InferRequest, InferResponse, Tensor, errors
 from fairlead.contracts import deadline
 from fairlead_explainer_shap_tests.models import Framed, asked, by_sklearn, data, explainer, reference
 
@@ -257,3 +257,25 @@ def test_rows_that_cannot_be_explained_are_the_clients_fault(
     made = explainer(Framed(trees()["gradient boosting"]), reference(tmp_path, X))
     with pytest.raises(errors.InvalidInput, match=problem):
         made.explain(InferRequest(model_name="model", inputs=inputs), silent)
+
+
+# -- numbers without an explanation ---------------------------------------------------------------------
+
+
+def test_rows_that_a_library_of_trees_refuses_are_the_clients_fault() -> None:
+    made = explainer(Framed(boosters()["xgboost booster"]))
+    with pytest.raises(errors.InvalidInput, match=r"do not take these rows: .*inf") as caught:
+        made.explain(asked(np.full((1, X.shape[1]), 1e300)), silent)
+    assert "Stack trace" not in str(caught.value)
+
+
+def test_a_model_that_answers_nan_has_no_values_and_the_error_says_so(tmp_path: Path) -> None:
+    def nan(request: InferRequest) -> InferResponse:
+        answer = np.full(len(request.inputs[0].data), np.nan)
+        return InferResponse(model_name="model", outputs=[Tensor.from_numpy("output-0", answer)])
+
+    made = explainer(None, reference(tmp_path, X))
+    with pytest.raises(errors.InferenceFailed, match="answers NaN or infinity"):
+        made.explain(asked(ROWS), nan)
+    with pytest.raises(errors.InvalidInput, match="answers NaN or infinity"):
+        made.explain(asked(np.full_like(ROWS, np.nan)), nan)

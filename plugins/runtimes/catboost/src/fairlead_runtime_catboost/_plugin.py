@@ -8,10 +8,13 @@ from typing import Final
 from fairlead import Capability, Library, ModelFormat, RuntimeSpec, hookimpl
 from fairlead.runtimes import methods, threads
 
-__all__ = ["LIBRARY", "SPEC", "fairlead_runtimes"]
+__all__ = ["EXTRAS", "LIBRARY", "SPEC", "fairlead_runtimes"]
 
 LIBRARY: Final = Library("catboost", "catboost", reads_older=True)
 """CatBoost."""
+
+EXTRAS: Final = {"joblib": "fairlead-runtime-catboost[joblib]"}
+"""What brings the packages that pickled models need, by the name of the package."""
 
 SPEC: Final = RuntimeSpec(
     name="catboost",

@@ -8,7 +8,7 @@ from fairlead import Artifact, LoadSettings, Runtime
 from fairlead.runtimes import estimators, methods, opening, threads
 from fairlead.runtimes.estimators import EstimatorModel
 from fairlead_runtime_catboost import boosters, files
-from fairlead_runtime_catboost._plugin import LIBRARY, SPEC
+from fairlead_runtime_catboost._plugin import EXTRAS, LIBRARY, SPEC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,9 @@ class CatBoostRuntime(Runtime):
         """
         path = estimators.model_file(artifact, SPEC.artifacts, files.is_model)
         nthread = threads.chosen(settings)
-        with opening.guarded(path, LIBRARY, plugin=SPEC.name, recorded=lambda: files.recorded(path)) as notes:
+        with opening.guarded(
+            path, LIBRARY, plugin=SPEC.name, recorded=lambda: files.recorded(path), extras=EXTRAS
+        ) as notes:
             native = opening.unpickle(path, settings.unpickling) if files.is_pickle(path) else _loaded(path)
             estimator = boosters.estimator(native, nthread)
         return EstimatorModel(
@@ -49,7 +51,10 @@ def _loaded(path: Path) -> Any:
 
     found = files.format_of(path)
     if found is None:
-        raise ValueError("it begins neither as the binary format of CatBoost's save_model nor as its JSON")
+        raise ValueError(
+            "it begins neither as the binary format of CatBoost's save_model nor as its JSON"
+            "; XGBoost writes .json files too"
+        )
     files.check(path, found)
     model = catboost.CatBoostClassifier()
     model.load_model(str(path), format=found)

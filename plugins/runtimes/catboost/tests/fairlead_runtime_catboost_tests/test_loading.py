@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import catboost
 import joblib
+import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -148,6 +151,23 @@ def test_an_object_that_is_no_model_of_catboost_is_an_error_that_says_what_it_is
     assert "the runtime sklearn" in text
     path.write_bytes(pickle.dumps(catboost.CatBoostRegressor()))
     assert "CatBoostRegressor in the file is not fitted" in refusal(path)
+
+
+def test_without_what_a_pickled_estimator_needs_the_error_names_the_extra(tmp_path: Path) -> None:
+    path, missing = tmp_path / "model.joblib", "joblib"
+    joblib.dump({"model": boosters.classifier(), "rows": np.ones(9)}, path)
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path\n"
+        "from fairlead import Artifact, LoadSettings, errors\n"
+        "from fairlead_runtime_catboost.runtime import CatBoostRuntime\n"
+        "path = Path(sys.argv[1])\n"
+        "try: CatBoostRuntime().load(Artifact(path=path, uri=path.as_uri()), LoadSettings(model_name='m'))\n"
+        "except errors.ModelLoadError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert f"needs the package {missing!r}" in done.stdout
+    assert "Try: pip install 'fairlead-runtime-catboost[joblib]'" in done.stdout
 
 
 def test_the_policy_deny_refuses_a_pickle_and_not_a_model_file(tmp_path: Path) -> None:

@@ -8,10 +8,17 @@ from typing import Final
 from fairlead import Capability, Library, ModelFormat, RuntimeSpec, hookimpl
 from fairlead.runtimes import methods, threads
 
-__all__ = ["LIBRARY", "SPEC", "fairlead_runtimes"]
+__all__ = ["EXTRAS", "LIBRARY", "SPEC", "fairlead_runtimes"]
 
 LIBRARY: Final = Library("lightgbm", "lightgbm", reads_older=True)
 """LightGBM."""
+
+EXTRAS: Final = {
+    "joblib": "fairlead-runtime-lightgbm[estimators]",
+    "sklearn": "fairlead-runtime-lightgbm[estimators]",
+    "pandas": "fairlead-runtime-lightgbm[pandas]",
+}
+"""What brings the packages that pickled models need, by the name of the package."""
 
 SPEC: Final = RuntimeSpec(
     name="lightgbm",

@@ -40,6 +40,8 @@ def check(content: bytes) -> None:
     """
     if content.startswith(b"tree\r"):
         raise ValueError("its line ends were rewritten, so that its trees are not as long as it says")
+    if b"\0" in content:  # LightGBM would read up to it, and wait for the rest
+        raise ValueError(f"byte {content.index(0)} is zero, which no text has")
     if b"\n\n" not in content:
         raise ValueError("it ends within its header")
     head = fields(content)
@@ -121,7 +123,7 @@ def _check_nodes(tree: Mapping[str, bytes], leaves: int, features: int) -> None:
             raise ValueError(f"{name} leads back to a node above")
     categories = _number(tree, "num_cat")
     by_category = (_integers(tree, "decision_type") & _BY_CATEGORY).astype(bool)
-    if not by_category.any():
+    if categories <= 0 and not by_category.any():
         return
     bounds = _integers(tree, "cat_boundaries")
     _check_count(tree, "cat_boundaries", categories + 1)

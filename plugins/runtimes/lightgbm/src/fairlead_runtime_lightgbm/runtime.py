@@ -9,7 +9,7 @@ from fairlead import Artifact, LoadSettings, Runtime, errors
 from fairlead.runtimes import estimators, methods, opening, threads
 from fairlead.runtimes.estimators import EstimatorModel
 from fairlead_runtime_lightgbm import boosters, files, modeltext
-from fairlead_runtime_lightgbm._plugin import LIBRARY, SPEC
+from fairlead_runtime_lightgbm._plugin import EXTRAS, LIBRARY, SPEC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class LightGBMRuntime(Runtime):
         """
         path = estimators.model_file(artifact, SPEC.artifacts, files.is_model)
         nthread = threads.chosen(settings)
-        with opening.guarded(path, LIBRARY, plugin=SPEC.name) as notes:
+        with opening.guarded(path, LIBRARY, plugin=SPEC.name, extras=EXTRAS) as notes:
             import lightgbm
 
             lightgbm.register_logger(_log)  # it prints to the standard output otherwise
@@ -59,6 +59,8 @@ def _booster(path: Path) -> Any:
         )
     content = path.read_bytes()
     if not files.is_model(path):
-        raise ValueError("it does not begin as the text of LightGBM's save_model")
+        raise ValueError(
+            "it does not begin as the text of LightGBM's save_model; XGBoost and CatBoost write files of such names too"
+        )
     modeltext.check(content)
     return lightgbm.Booster(model_file=path)

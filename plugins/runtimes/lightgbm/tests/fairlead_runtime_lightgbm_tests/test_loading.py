@@ -104,6 +104,24 @@ def test_an_object_that_is_no_model_of_lightgbm_is_an_error_that_says_what_it_is
     assert "LGBMRegressor in the file is not fitted" in refusal(path)
 
 
+@pytest.mark.parametrize("missing", ["joblib", "sklearn"])
+def test_without_what_a_pickled_estimator_needs_the_error_names_the_extra(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "model.joblib"
+    joblib.dump(lightgbm.LGBMClassifier(n_estimators=1, verbose=-1).fit(ROWS, CLASSES), path)
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path\n"
+        "from fairlead import Artifact, LoadSettings, errors\n"
+        "from fairlead_runtime_lightgbm.runtime import LightGBMRuntime\n"
+        "path = Path(sys.argv[1])\n"
+        "try: LightGBMRuntime().load(Artifact(path=path, uri=path.as_uri()), LoadSettings(model_name='m'))\n"
+        "except errors.ModelLoadError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert f"needs the package {missing!r}" in done.stdout
+    assert "Try: pip install 'fairlead-runtime-lightgbm[estimators]'" in done.stdout
+
+
 def test_the_policy_deny_refuses_a_pickle_and_not_a_model_file(tmp_path: Path) -> None:
     deny = UnpicklingPolicy(UnpicklingMode.DENY)
     joblib.dump(boosters.regressor(), tmp_path / "model.joblib")
@@ -140,6 +158,18 @@ def test_every_truncated_file_is_refused_before_the_library_sees_it(tmp_path: Pa
     path = tmp_path / "model.txt"
     path.write_bytes(content[: len(content) // 3])
     assert "tree 3 is not where tree_sizes says" in refusal(path)
+
+
+def test_a_file_with_a_zero_byte_is_an_error_that_says_so(tmp_path: Path) -> None:
+    path = saved(tmp_path, boosters.regressor())
+    path.write_bytes(path.read_bytes().replace(b"\nleaf_weight=", b"\nleaf_weigh\0=", 1))
+    assert "is zero, which no text has" in refusal(path)
+
+
+def test_a_tree_that_says_of_categories_what_it_does_not_have_is_an_error_that_says_so(tmp_path: Path) -> None:
+    path = saved(tmp_path, boosters.regressor())
+    path.write_bytes(path.read_bytes().replace(b"\nnum_cat=0\n", b"\nnum_cat=8\n", 1))
+    assert "there is no cat_boundaries" in refusal(path)
 
 
 @pytest.mark.parametrize(

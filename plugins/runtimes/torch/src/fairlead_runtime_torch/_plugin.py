@@ -45,7 +45,7 @@ SPEC: Final = RuntimeSpec(
             "Whether torch.compile compiles the model while it loads, and in which mode.",
             choices=COMPILE,
         ),
-        Setting("class", "", "The class in the Python file beside a file of weights, where it defines several."),
+        Setting("class", "", "The class in model.py beside a file of weights, where that defines several."),
         Setting("options", "", "Arguments of that class, as a JSON object."),
         threads.NTHREAD,
     ),

@@ -17,7 +17,20 @@ from typing import Final
 from fairlead import Artifact, errors
 from fairlead_runtime_torch._plugin import FILES, TORCHSERVE
 
-__all__ = ["Form", "find", "form_of", "not_served", "recognises", "saved_with", "source_beside", "touches_files"]
+__all__ = [
+    "SOURCE",
+    "Form",
+    "find",
+    "form_of",
+    "not_served",
+    "recognises",
+    "saved_with",
+    "source_beside",
+    "touches_files",
+]
+
+SOURCE: Final = "model.py"
+"""The name of the Python file with the class of weights."""
 
 _TEXT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of an archive's texts that are read; more than any model has, and fewer than a bomb."""
@@ -142,19 +155,21 @@ def touches_files(path: Path) -> bool:
         return any(_FILE_OPERATIONS.search(_read(archive, each)) for each in code)
 
 
-def source_beside(path: Path) -> Path | None:
-    """The Python file of a model's class: ``model.py``, or the only one in the folder.
+def source_beside(path: Path) -> Path:
+    """The Python file of a model's class: ``model.py``; no other runs, which may be the script that trained it.
 
     Raises:
-        ArtifactAmbiguous: there are several, and none is ``model.py``.
+        ModelLoadError: there is none.
     """
-    found = sorted(path.parent.glob("*.py"))
-    named = [each for each in found if each.name == "model.py"]
-    if named or len(found) < 2:  # one or none
-        return next(iter(named or found), None)
-    raise errors.ArtifactAmbiguous(
-        f"Several Python files lie beside {path.name}: {', '.join(each.name for each in found[:10])}.",
-        remedy="Name the one with the model's class model.py.",
+    source = path.with_name(SOURCE)
+    if source.is_file():
+        return source
+    others = sorted(each.name for each in path.parent.glob("*.py"))
+    beside = f"; {', '.join(others[:10])} there is not run" if others else ""
+    raise errors.ModelLoadError(
+        f"{path.name} holds weights alone, and no {SOURCE} with the model's class lies beside it{beside}.",
+        remedy=f"Name the file of the class {SOURCE}, beside the weights; or save a program of torch.export, which "
+        "needs none.",
     )
 
 

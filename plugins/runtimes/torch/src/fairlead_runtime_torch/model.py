@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from fairlead import (
     Capability,
+    Datatype,
     InferRequest,
     InferResponse,
     Model,
@@ -23,8 +25,9 @@ from fairlead_runtime_torch.tensors import Transfer, flatten
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
-    from fairlead_runtime_torch.program import Program
+    from fairlead_runtime_torch.program import Array, Program
 
 __all__ = ["TorchModel"]
 
@@ -34,6 +37,9 @@ _FAULTS: Final = (RuntimeError, ValueError, IndexError, TypeError, AssertionErro
 _DEVICE_FAULTS: Final = ("CUDA error", "CUBLAS", "CUDNN", "cuDNN")
 _SCRIPT_TRACEBACK: Final = "Traceback of TorchScript"
 """What TorchScript puts before the reason: its own traceback, with the paths of whoever saved it."""
+
+_OF_DTYPES: Final = re.compile(r"\bdtypes?\b|scalar type|\bLong\b|\bInt\b|\blong int\b|\(int\)")
+"""What PyTorch says of tensors whose datatypes do not go together."""
 
 _OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory")
 
@@ -129,7 +135,7 @@ class TorchModel(Model):
         except errors.FairleadError:
             raise
         except _FAULTS as error:
-            raise self._explained(error) from error
+            raise self._explained(error, arrays) from error
         self._answers = True
         return InferResponse(model_name=request.model_name, outputs=outputs, id=request.id)
 
@@ -161,7 +167,7 @@ class TorchModel(Model):
             )
         return [(name, each) for name, (_, each) in zip(names, found, strict=True)]
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explained(self, error: Exception, sent: Mapping[str, Array]) -> Exception:
         """The error that tells whose fault it is: the server's, or the request's."""
         text = str(error).strip()
         is_script = isinstance(error, self._torch.jit.Error) or _SCRIPT_TRACEBACK in text
@@ -175,7 +181,18 @@ class TorchModel(Model):
         is_request = self._answers or text.startswith("Guard failed")
         if not is_request or any(each in text for each in _DEVICE_FAULTS):
             return error
-        return errors.InvalidInput(f"{type(error).__name__}: {line}"[:2000])
+        return errors.InvalidInput(f"{type(error).__name__}: {line}"[:2000], remedy=self._undeclared(line, sent))
+
+    def _undeclared(self, reason: str, sent: Mapping[str, Array]) -> str | None:
+        """What to do about whole numbers, where floating-point ones may be meant: JSON tells these by their point."""
+        integers = [name for name, (_, datatype) in sent.items() if datatype.numpy.kind in "iu"]
+        if self._program.inputs or not integers or not _OF_DTYPES.search(reason):
+            return None
+        specs = ";".join(_declaration(name, *each) for name, each in sent.items())
+        return (
+            f"{', '.join(integers)} came as whole numbers, and what the model takes is not declared: send 80.0 in "
+            f"place of 80, or serve it with --set 'inputs={specs}'."
+        )
 
     # -- while it loads -------------------------------------------------------------------------------------
 
@@ -250,6 +267,12 @@ def _capabilities(joins: bool, *, any_thread: bool) -> frozenset[Capability]:
     if any_thread:
         found.add(Capability.ANY_THREAD)
     return frozenset(found)
+
+
+def _declaration(name: str, array: NDArray[Any], datatype: Datatype) -> str:
+    """An input as the setting ``inputs`` declares it: rows of these lengths, and floating-point numbers for whole."""
+    declared = Datatype.FP32 if datatype.numpy.kind in "iu" else datatype
+    return f"{name}:{declared}[{','.join(map(str, (-1, *array.shape[1:])[: array.ndim]))}]"
 
 
 def _twice(tensor: Tensor) -> Tensor:

@@ -62,11 +62,6 @@ def program(
     arguments = _arguments(options)
     weights = _safetensors(path) if form is Form.SAFETENSORS else _saved(path)
     source = files.source_beside(path)
-    if source is None:
-        raise errors.ModelLoadError(
-            f"{path.name} holds weights alone, and no Python file with the model's class lies beside it.",
-            remedy="Put the file there as model.py; or save a program of torch.export, which needs none.",
-        )
     package = SourcePackage(source, policy)
     defined = _run(package.load, source, f"{source.name} cannot be imported")
     try:

@@ -64,6 +64,17 @@ def test_a_wrong_request_for_torchscript_is_the_clients_fault(
     assert "\n" not in str(caught.value)  # nothing of the traceback of TorchScript, which has paths of the server
 
 
+def test_whole_numbers_that_a_model_without_declared_inputs_does_not_take_are_told_of(scripted: Path) -> None:
+    sent = rows(np.array([[80, 3, 10, 1]]))
+    with pytest.raises(errors.InvalidInput, match="same dtype") as caught:
+        ask(modules.load(scripted), sent)
+    assert "x came as whole numbers" in str(caught.value)
+    assert "send 80.0 in place of 80" in str(caught.value)
+    assert "--set 'inputs=x:FP32[-1,4]'" in str(caught.value)
+    answer = ask(modules.load(scripted, inputs="x:FP32[-1,4]"), sent)["output-0"]
+    np.testing.assert_allclose(answer.data, modules.expected(sent.data.astype(np.float32)), rtol=1e-6)
+
+
 def test_bfloat16_comes_and_goes_as_such() -> None:
     model = model_of(lambda x: x + 1, "x:BF16[-1,2]")
     answer = ask(model, Tensor("x", np.array([[1.0, 2.0]], dtype=np.float32), Datatype.BF16))["output-0"]

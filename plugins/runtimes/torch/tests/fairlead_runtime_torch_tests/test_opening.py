@@ -105,7 +105,17 @@ def test_torchscript_that_touches_files_needs_permission_and_other_torchscript_d
 
 def test_weights_alone_say_that_their_class_is_missing(tmp_path: Path) -> None:
     torch.save(modules.made().state_dict(), tmp_path / "model.pt")
-    assert "Put the file there as model.py" in str(refusal(tmp_path))
+    assert "Name the file of the class model.py, beside the weights" in str(refusal(tmp_path))
+
+
+def test_another_python_file_beside_weights_is_not_run(tmp_path: Path) -> None:
+    torch.save(modules.made().state_dict(), tmp_path / "bare.pt")
+    script = f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\n{modules.CLASS}"
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    for path in (tmp_path, tmp_path / "bare.pt"):
+        error = str(refusal(path))
+        assert "no model.py with the model's class lies beside it; train.py there is not run" in error
+    assert not (tmp_path / "ran").exists()
 
 
 def test_weights_of_another_class_say_which_are_missing(tmp_path: Path) -> None:

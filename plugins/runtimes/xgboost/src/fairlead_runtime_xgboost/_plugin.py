@@ -8,10 +8,19 @@ from typing import Final
 from fairlead import Capability, Library, ModelFormat, RuntimeSpec, hookimpl
 from fairlead.runtimes import methods, threads
 
-__all__ = ["LIBRARY", "SPEC", "fairlead_runtimes"]
+__all__ = ["EXTRAS", "LIBRARY", "SPEC", "fairlead_runtimes"]
 
-LIBRARY: Final = Library("xgboost", "xgboost", alternatives=("xgboost-cpu",), reads_older=True)
+LIBRARY: Final = Library(
+    "xgboost",
+    "xgboost",
+    alternatives=("xgboost-cpu",),
+    reads_older=True,
+    hint="fairlead-runtime-xgboost[cpu]",
+)
 """XGBoost, in whichever of its distributions."""
+
+EXTRAS: Final = dict.fromkeys(("joblib", "sklearn"), "fairlead-runtime-xgboost[estimators]")
+"""What brings the packages that pickled models need, by the name of the package."""
 
 SPEC: Final = RuntimeSpec(
     name="xgboost",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from fairlead import Artifact, LoadSettings, Runtime, errors
-from fairlead.runtimes import estimators, methods, opening, threads
+from fairlead.runtimes import estimators, methods, opening, pickles, threads
 from fairlead.runtimes.estimators import EstimatorModel
 from fairlead_runtime_xgboost import boosters, files, ubjson
-from fairlead_runtime_xgboost._plugin import LIBRARY, SPEC
+from fairlead_runtime_xgboost._plugin import EXTRAS, LIBRARY, SPEC
+from fairlead_runtime_xgboost.trees import Trees
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fairlead import UnpicklingPolicy
 
 __all__ = ["XGBoostRuntime"]
 
@@ -32,9 +36,11 @@ class XGBoostRuntime(Runtime):
         path = estimators.model_file(artifact, SPEC.artifacts, files.is_model)
         nthread = threads.chosen(settings)
         found: list[str] = []
-        with opening.guarded(path, LIBRARY, plugin=SPEC.name, recorded=lambda: files.recorded(path)) as notes:
+        with opening.guarded(
+            path, LIBRARY, plugin=SPEC.name, recorded=lambda: files.recorded(path), extras=EXTRAS
+        ) as notes:
             _see_to_library()
-            native = opening.unpickle(path, settings.unpickling) if files.is_pickle(path) else _booster(path)
+            native = _pickled(path, settings.unpickling) if files.is_pickle(path) else _booster(path)
             estimator = boosters.estimator(native, nthread, found)
         return EstimatorModel(
             estimator,
@@ -53,9 +59,16 @@ def _see_to_library() -> None:
             raise
         raise errors.ModelLoadError(
             "XGBoost is not installed.",
-            remedy="Try: pip install 'fairlead-runtime-xgboost[cpu]', or [gpu] for the build that has GPU code; "
+            remedy=f"{LIBRARY.remedy}, or [gpu] for the build that has GPU code; "
             "never both, because each holds the module xgboost.",
         ) from error
+
+
+def _pickled(path: Path, policy: UnpicklingPolicy) -> Any:
+    """The object in a pickle."""
+    if pickles.outermost(path) == "xgboost.sklearn":
+        import sklearn  # noqa: F401  # without it the estimators are there, and lack what scikit-learn's base has
+    return opening.unpickle(path, policy)
 
 
 def _booster(path: Path) -> Any:
@@ -71,11 +84,17 @@ def _booster(path: Path) -> Any:
             remedy="Load it with XGBoost 2.0, and save it as .json or .ubj.",
         )
     if not files.is_model(path):
-        raise ValueError("it begins neither as JSON nor as UBJSON of XGBoost's save_model")
+        raise ValueError(
+            "it begins neither as JSON nor as UBJSON of XGBoost's save_model"
+            "; LightGBM and CatBoost write files of such names too"
+        )
     if content.lstrip()[1:].lstrip()[:1] != b'"':
         ubjson.check(content)
     elif not content.rstrip().endswith(b"}"):
         raise ValueError("the file ends before its last brace")
+    else:
+        seen = Trees()
+        seen.whole(json.loads(content.decode("utf-8", "replace"), object_hook=seen.seen))
     booster = xgboost.Booster()
     booster.load_model(content)
     return booster

@@ -1,7 +1,7 @@
 """Checking a file in UBJSON before XGBoost reads it.
 
 XGBoost's reader of UBJSON trusts the lengths that a file gives, and a damaged file can end the process. So the
-structure is walked first (https://ubjson.org), and of every tree the arrays of nodes are compared with each other.
+structure is walked first (https://ubjson.org), and what it says of trees is looked at as well.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from fairlead_runtime_xgboost.trees import Trees
+
 __all__ = ["check"]
 
 _INTEGERS: Final = {"i": ">b", "U": ">B", "I": ">h", "l": ">i", "L": ">q"}
@@ -18,13 +20,6 @@ _SIZES: Final = {"i": 1, "U": 1, "I": 2, "l": 4, "L": 8, "d": 4, "D": 8, "C": 1,
 _DTYPES: Final = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
 _DEEPEST: Final = 32
 """Models of XGBoost have a depth of nine."""
-
-_ROOT: Final = 2**31 - 1
-"""The parent of the first node, and of nodes that were pruned away."""
-_NONE: Final = -1
-"""The child of a leaf, and the parent of the first node of a tree that has several outputs."""
-
-_NODES: Final = ("left_children", "right_children", "parents", "split_indices", "split_conditions", "default_left")
 
 
 def check(content: bytes | bytearray) -> None:
@@ -43,11 +38,13 @@ class _Walk:
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = content
         self._place = 0
+        self._trees = Trees()
 
     def whole(self) -> None:
-        self._value(self._marker(), 0)
+        found = self._value(self._marker(), 0)
         if self._place != len(self._content):
             raise ValueError(f"the model ends at byte {self._place}, and the file has {len(self._content)}")
+        self._trees.whole(found)
 
     def _take(self, count: int) -> memoryview:
         start, end = self._place, self._place + count
@@ -67,7 +64,7 @@ class _Walk:
         return length
 
     def _value(self, marker: str, depth: int) -> Any:
-        """Step over a value; returns it where a tree needs it: an array of numbers, or a text."""
+        """Step over a value; returns it where trees need it: an object, an array, a whole number, a text."""
         if depth > _DEEPEST:
             raise ValueError(f"byte {self._place} is nested deeper than any model")
         match marker:
@@ -77,19 +74,20 @@ class _Walk:
                 return self._array(depth)
             case "S" | "H":
                 return bytes(self._take(self._length()))
+            case _ if marker in _INTEGERS:
+                return struct.unpack(_INTEGERS[marker], self._take(_SIZES[marker]))[0]
             case _ if marker in _SIZES:
                 self._take(_SIZES[marker])
                 return None
         raise ValueError(f"byte {self._place - 1} begins no value")
 
-    def _object(self, depth: int) -> None:
-        found: dict[bytes, Any] = {}
+    def _object(self, depth: int) -> dict[str, Any] | None:
+        found: dict[str, Any] = {}
         while self._content[self._place : self._place + 1] != b"}":
-            key = bytes(self._take(self._length()))
+            key = bytes(self._take(self._length())).decode("latin-1")
             found[key] = self._value(self._marker(), depth + 1)
         self._take(1)
-        if b"left_children" in found:
-            _check_tree({key.decode("latin-1"): value for key, value in found.items()})
+        return self._trees.seen(found)
 
     def _array(self, depth: int) -> Any:
         kind, count = None, None
@@ -104,27 +102,12 @@ class _Walk:
                 raise ValueError(f"byte {self._place} begins no array")
             return np.frombuffer(self._take(count * _SIZES[kind]), _DTYPES[kind])
         if count is not None:
-            for _ in range(count):
-                self._value(self._marker(), depth + 1)
-            return None
+            return [self._value(self._marker(), depth + 1) for _ in range(count)]
+        values = []
         while self._peek() != b"]":
-            self._value(self._marker(), depth + 1)
+            values.append(self._value(self._marker(), depth + 1))
         self._take(1)
-        return None
+        return values
 
     def _peek(self) -> bytes:
         return bytes(self._content[self._place : self._place + 1])
-
-
-def _check_tree(tree: dict[str, Any]) -> None:
-    nodes = {name: tree[name] for name in _NODES if isinstance(tree.get(name), np.ndarray)}
-    if len(nodes) < len(_NODES) or len({len(each) for each in nodes.values()}) > 1:
-        raise ValueError("a tree has arrays of different lengths")
-    parents = nodes["parents"]
-    count = len(parents)
-    if count == 0 or parents[0] not in (_ROOT, _NONE):
-        raise ValueError("a tree has no root")
-    children = np.concatenate((nodes["left_children"], nodes["right_children"]))
-    places = np.concatenate((children[children != _NONE], parents[1:][parents[1:] != _ROOT]))
-    if not ((places >= 0) & (places < count)).all():
-        raise ValueError("a tree has a node that leads to no node")

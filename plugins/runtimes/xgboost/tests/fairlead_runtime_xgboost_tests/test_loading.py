@@ -6,8 +6,10 @@ import gzip
 import json
 import pickle
 import random
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fairlead import Artifact, UnpicklingMode, UnpicklingPolicy, errors
 from fairlead_runtime_xgboost import files, ubjson
+from fairlead_runtime_xgboost.trees import Trees
 from fairlead_runtime_xgboost_tests import boosters
 from fairlead_runtime_xgboost_tests.boosters import CLASSES, ROWS, ask, load, saved, trained
 
@@ -152,6 +155,24 @@ def test_an_object_that_is_no_model_of_xgboost_is_an_error_that_says_what_it_is(
     assert "XGBRegressor in the file is not fitted" in refusal(path)
 
 
+@pytest.mark.parametrize("missing", ["joblib", "sklearn"])
+def test_without_what_a_pickled_estimator_needs_the_error_names_the_extra(tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "model.joblib"
+    joblib.dump(xgboost.XGBRegressor(n_estimators=1).fit(ROWS, CLASSES), path)
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from pathlib import Path\n"
+        "from fairlead import Artifact, LoadSettings, errors\n"
+        "from fairlead_runtime_xgboost.runtime import XGBoostRuntime\n"
+        "path = Path(sys.argv[1])\n"
+        "try: XGBoostRuntime().load(Artifact(path=path, uri=path.as_uri()), LoadSettings(model_name='m'))\n"
+        "except errors.ModelLoadError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert f"needs the package {missing!r}" in done.stdout
+    assert "Try: pip install 'fairlead-runtime-xgboost[estimators]'" in done.stdout
+
+
 def test_the_policy_deny_refuses_a_pickle_and_not_a_model_file(tmp_path: Path) -> None:
     deny = UnpicklingPolicy(UnpicklingMode.DENY)
     joblib.dump(boosters.regressor(), tmp_path / "model.joblib")
@@ -176,6 +197,40 @@ def test_without_the_library_the_error_says_what_to_install(tmp_path: Path) -> N
     assert "never both" in done.stdout
 
 
+# -- trees ----------------------------------------------------------------------------------------------
+
+
+def check_json(content: bytes | bytearray) -> None:
+    seen = Trees()
+    seen.whole(json.loads(content, object_hook=seen.seen))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda tree: tree["left_children"].__setitem__(1, 0), "leads to no node"),
+        (lambda tree: tree["right_children"].__setitem__(0, tree["left_children"][0]), "two others lead to"),
+        (lambda tree: tree["right_children"].__setitem__(-1, -9), "leaf without its weights"),
+        (lambda tree: tree["split_indices"].__setitem__(0, 99), "splits feature 99, and the model has 4"),
+        (lambda tree: tree["split_indices"].__setitem__(0, -1), "feature that there is not"),
+        (lambda tree: tree["split_type"].__setitem__(0, 1), "other categories than its nodes"),
+        (lambda tree: tree["tree_param"].update(size_leaf_vector="4"), "leaf without its weights"),
+        (lambda tree: tree["tree_param"].update(num_nodes="2"), "different lengths"),
+        (lambda tree: tree.update(id=7), "numbers of the 4 trees are wrong"),
+        (lambda tree: tree.pop("sum_hessian"), "lacks something.*sum_hessian"),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
+)
+def test_a_tree_that_would_lead_the_library_astray_is_refused_before_it_is_read(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], expected: str
+) -> None:
+    model = json.loads(boosters.regressor().save_raw("json"))
+    trees = model["learner"]["gradient_booster"]["model"]["trees"]
+    change(next(tree for tree in trees if len(tree["parents"]) > 3))
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    assert re.search(expected, refusal(tmp_path / "model.json"))
+
+
 # -- UBJSON ---------------------------------------------------------------------------------------------
 
 
@@ -193,8 +248,9 @@ def test_without_the_library_the_error_says_what_to_install(tmp_path: Path) -> N
 )
 def test_models_of_every_kind_pass_the_check(parameters: dict[str, Any]) -> None:
     labels = np.column_stack((CLASSES, CLASSES)) if "multi_strategy" in parameters else CLASSES
-    ubjson.check(trained(parameters, labels=labels).save_raw("ubj"))
-    ubjson.check(boosters.of_categories().save_raw("ubj"))
+    for booster in (trained(parameters, labels=labels), boosters.of_categories()):
+        ubjson.check(booster.save_raw("ubj"))
+        check_json(booster.save_raw("json"))
 
 
 def test_every_truncated_file_is_refused_before_the_library_sees_it(tmp_path: Path) -> None:
