@@ -105,6 +105,49 @@ def test_a_changed_spec_takes_traffic_only_once_it_answers(running: Platform, mo
     assert set(answers(running, "changing", 20)) == {4.0}
 
 
+def test_an_earlier_revision_that_answers_is_not_taken_for_the_latest(running: Platform, models: Models) -> None:
+    running.declare(isvc("lagging", models[1]), "lagging.yaml")
+    assert "default/lagging: Ready at" in running.run("wait", "lagging")
+    running.declare(isvc("lagging", models.folder / "nothing"), "lagging.yaml")
+    told = (
+        "lagging-predictor-00002 does not answer, and lagging-predictor-00001 goes on answering: FetchFailed: "
+        f"There is nothing at {models.folder / 'nothing'}."
+    )
+    failed = running.run("wait", "lagging", check=False)
+    assert f"error: default/lagging does not become Ready: {told}" in failed
+    assert failed.endswith("See more with: fairlead describe lagging\n")
+    assert running.is_ready("lagging")
+    assert running.ask("lagging").json() == {"predictions": [1.0]}
+    assert f"default/lagging: {told}" in running.run("status", "lagging")
+    assert sum(told in line for line in running.lines) == 1
+    assert any("WARNING" in line and f"RevisionFailed: Revision {told}" in line for line in running.lines)
+    wrong = isvc("lagging", models[2]).replace('"sklearn"', '"autogluon"')
+    running.declare(wrong, "lagging.yaml")
+    assert "does not become Ready: NoSupportingRuntime" in running.run("wait", "lagging", check=False)
+    running.declare(isvc("lagging", models.folder / "nowhere"), "lagging.yaml")
+    assert "lagging-predictor-00003 does not answer" in running.run("wait", "lagging", check=False)
+    running.declare(isvc("lagging", models[2]), "lagging.yaml")
+    assert "default/lagging: Ready at" in running.run("wait", "lagging")
+    assert running.ask("lagging").json() == {"predictions": [2.0]}
+    eventually(lambda: sum("default/lagging: Ready at" in line for line in running.lines) == 2)
+    assert sum("NoSupportingRuntime" in line for line in running.lines) == 1
+    (running.folder / "lagging.yaml").unlink()
+
+
+def test_a_canary_that_fails_is_told_and_takes_nothing(running: Platform, models: Models) -> None:
+    declared = json.loads(isvc("caged", models[1]))
+    declared["spec"]["predictor"]["name"] = "stable"
+    model = {"modelFormat": {"name": "sklearn"}, "storageUri": f"file://{models.folder / 'nothing'}"}
+    declared["spec"]["canary"] = [{"trafficPercent": 20, "predictor": {"name": "bird", "model": model}}]
+    running.declare(json.dumps(declared), "caged.yaml")
+    said = "anary bird does not answer: FetchFailed: There is nothing at"
+    eventually(lambda: any(f"CanaryFailed: C{said}" in line for line in running.lines))
+    assert "default/caged: Ready at" in running.run("wait", "caged")
+    assert f"default/caged: c{said}" in running.run("status", "caged")
+    assert set(answers(running, "caged", 20)) == {1.0}
+    (running.folder / "caged.yaml").unlink()
+
+
 def test_a_canary_takes_its_part_of_ten_thousand_requests(running: Platform, models: Models) -> None:
     running.declare(isvc("parted", models[1]), "parted.yaml")
     running.wait_ready("parted")

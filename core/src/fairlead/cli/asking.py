@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fairlead.cli.viewing import View
     from fairlead.local.folder import Folder
 
-__all__ = ["add_namespace", "add_platform", "chosen", "find", "folder_of", "is_meant", "views_of"]
+__all__ = ["add_namespace", "add_platform", "chosen", "command", "find", "folder_of", "is_meant", "views_of"]
 
 _LISTED: Final = 10
 
@@ -91,6 +91,14 @@ def find(views: Sequence[View], name: str, namespace: str | None) -> View:
 def is_meant(view: View, name: str, namespace: str | None) -> bool:
     """Whether a service has this name, in this namespace where one is given."""
     return _named(view, name) and namespace in (None, _namespace(view))
+
+
+def command(args: argparse.Namespace, verb: str, name: str) -> str:
+    """The command line of another command about a service, of the platform and the namespace that are asked."""
+    from fairlead.local.folder import option
+
+    space = f" -n {args.namespace}" if args.namespace else ""
+    return f"fairlead {verb} {name}{space}{option(args.platform)}"
 
 
 def _missing(

@@ -88,6 +88,8 @@ def _remove(folder: Folder, name: str) -> None:
 
 
 def _wait(folder: Folder, names: Sequence[str], timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    from fairlead.local.folder import option
+
     end = time.monotonic() + timeout
     while timeout > 0:
         try:
@@ -99,6 +101,6 @@ def _wait(folder: Folder, names: Sequence[str], timeout: float, sleep: Callable[
         if time.monotonic() >= end:
             raise errors.PlatformError(
                 f"{', '.join(sorted(left))}: not gone within {timeout:g} seconds.",
-                remedy=f"See what is left with: fairlead describe {min(left).partition('/')[2]}",
+                remedy=f"See what is left with: fairlead describe {min(left)}{option(folder.name)}",
             )
         sleep(_PAUSE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import time
@@ -20,6 +21,8 @@ __all__ = ["Display", "Lines", "Screen"]
 _log = logging.getLogger("fairlead.up")
 
 _EVENTS_SHOWN: Final = 6
+_EACH_TIME: Final = frozenset({"CanaryFailed", "RevisionFailed"})
+"""Events that are told whenever they happen again: an earlier spec that is tried once more fails as it did before."""
 _EXAMPLES_SHOWN: Final = 3
 _A_SECOND: Final = 2
 _LEAST_ROWS: Final = 5
@@ -46,7 +49,8 @@ class Lines:
     def __init__(self) -> None:
         self._address = ""
         self._known: dict[str, viewing.Readiness] = {}
-        self._events: dict[str, set[tuple[str, str]]] = {}
+        self._behind: dict[str, frozenset[str]] = {}
+        self._events: dict[str, dict[tuple[str, str], int]] = {}
 
     def begin(self, address: str) -> None:
         """Say where the platform listens."""
@@ -58,9 +62,10 @@ class Lines:
         names = {viewing.name_of(view) for view in views}
         for name in sorted(self._known.keys() - names):
             del self._known[name]
+            self._behind.pop(name, None)
             self._events.pop(name, None)
             _log.info("%s: gone", name, extra={"service": name})
-        for view in views:
+        for view in filter(viewing.is_current, views):  # another comes at once, and tells what is true of the spec
             name = viewing.name_of(view)
             self._tell_events(name, view)
             self._tell_readiness(name, view)
@@ -70,7 +75,8 @@ class Lines:
 
     def _tell_readiness(self, name: str, view: View) -> None:
         ready, before = viewing.readiness(view), self._known.get(name)
-        if ready == before:
+        was_behind = bool(self._behind.get(name))
+        if self._tell_behind(name, view, since=before) or (ready == before and not was_behind):
             return
         self._known[name] = ready
         more = {"service": name, "ready": ready.status, "reason": ready.reason, "url": ready.url}
@@ -81,15 +87,37 @@ class Lines:
             for example in viewing.examples(view, self._address):
                 _log.info("%s: %s", name, example, extra={"service": name})
 
+    def _tell_behind(self, name: str, view: View, *, since: viewing.Readiness | None) -> bool:
+        """Whether what answers is not what is declared; Ready is then not said, since that would be taken for it."""
+        behind = viewing.behind(view)
+        known, self._behind[name] = self._behind.get(name), frozenset(each.revision for each in behind)
+        coming = [each for each in behind if not each.fails]  # an event tells of those that fail
+        if known != self._behind[name] and (since is None or since.status != "True"):
+            for each in coming:
+                _log.info("%s: %s", name, dataclasses.replace(each, why=""), extra={"service": name})
+        return bool(behind)
+
     def _tell_events(self, name: str, view: View) -> None:
         events: Sequence[Mapping[str, Any]] = view.get("events") or ()
-        told, self._events[name] = self._events.get(name, set()), {(each["reason"], each["message"]) for each in events}
+        told = self._events.get(name, {})
+        self._events[name] = {(each["reason"], each["message"]): each.get("count", 1) for each in events}
+        ready = viewing.readiness(view)
         for event in events:
-            if (event["reason"], event["message"]) not in told:
+            known = told.get((event["reason"], event["message"]))
+            if known is not None and (event["reason"] not in _EACH_TIME or event.get("count", 1) <= known):
+                continue
+            if not _repeats(event, ready):
                 level = logging.WARNING if event["type"] == "Warning" else logging.INFO
                 more = {"service": name, "event": event["reason"]}
                 said = plaintext.clean(event["message"])  # it may quote what a replica has written
                 _log.log(level, "%s: %s: %s", name, event["reason"], said, extra=more)
+
+
+def _repeats(event: Mapping[str, Any], ready: viewing.Readiness) -> bool:
+    """Whether the line that says whether the service is Ready says what the event says."""
+    if event["reason"] == "InferenceServiceReady":
+        return True
+    return event["reason"] in ("InferenceServiceNotReady", ready.reason) and event["message"] == ready.message
 
 
 class Screen:

@@ -66,13 +66,15 @@ def _signal(folder: Folder) -> None:
 
 
 def _wait(folder: Folder, holder: Holder, timeout: float) -> None:
+    from fairlead.local.folder import option
+
     end = time.monotonic() + timeout
     while folder.holder() is not None:
         if time.monotonic() >= end:
             raise errors.PlatformError(
                 f"The platform {folder.name} ({holder}) has not ended within {timeout:g} seconds.",
                 remedy="It may be waiting for requests in flight. Try again; or kill -9 its process, and then "
-                "fairlead down ends what that leaves.",
+                f"fairlead down{option(folder.name)} ends what that leaves.",
             )
         time.sleep(_PAUSE)
 

@@ -59,6 +59,8 @@ def going_on(view: View) -> str:
     ready = viewing.readiness(view)
     if ready.status != "True" and (ready.message or ready.reason):
         return " ".join(f"{ready.reason}: {ready.message}".strip(": ").split())
+    if failing := [each for each in viewing.waiting(view) if each.fails]:
+        return " ".join("; ".join(map(str, failing)).split())
     stages = Counter(each["stage"] for each in view["replicas"])
     told = [f"{stages[stage]} {stage}" for stage in _TELLING if stages[stage]]
     told += [each["reason"] for each in view["scaling"].values() if each.get("reason") and told]

@@ -84,6 +84,7 @@ class Session:
         self._changed, self._ending, self._again = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._removed: dict[tuple[str, str], Any] = {}
         self._forced: signal.Signals | None = None
+        self._reading, self._mistake = False, ""
 
     async def run(self) -> int:
         """Run it; the exit status is 0, or that of the signal at which it ended out of order.
@@ -211,25 +212,44 @@ class Session:
             await self._reread(platform, "SIGHUP")
 
     async def _reread(self, platform: Running, why: str) -> None:
+        self._reading = True
         try:
             await asyncio.to_thread(self._world.read)
             self._declare(platform)
         except errors.FairleadError as error:
+            self._mistake = str(error)
             _log.error("%s: what was declared before stays, since something is wrong:\n%s", why, error)
-        except Exception:  # noqa: BLE001  # a manifest must not end the platform, whatever it brings about
+        except Exception as error:  # noqa: BLE001  # a manifest must not end the platform, whatever it brings about
+            self._mistake = f"{type(error).__name__}: {error}"
             _log.exception("%s: what was declared before stays, since it cannot be read", why)
         else:
+            self._mistake = ""
             _log.info("%s: read again", why)
+        finally:
+            self._reading = False
 
     # -- what is asked ----------------------------------------------------------------------------------
 
     def _commands(self, platform: Running) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
         return {
-            "info": lambda _: {"name": self._folder.name, "address": platform.address, "ending": self._ending.is_set()},
+            "info": lambda _: self._info(platform),
             "views": lambda _: platform.views(),
             "view": lambda request: self._view(platform, *_key(request)),
             "remove": lambda request: self._remove(platform, *_key(request)),
             "down": lambda _: self._down(),
+        }
+
+    def _info(self, platform: Running) -> dict[str, Any]:
+        """Of the platform itself; ``looks``, ``unread`` and ``mistake`` are about what is declared."""
+        watcher = self._watcher
+        unread = self._reading or self._again.is_set() or (watcher is not None and watcher.behind)
+        return {
+            "name": self._folder.name,
+            "address": platform.address,
+            "ending": self._ending.is_set(),
+            "looks": None if watcher is None else list(watcher.looks),
+            "unread": unread,
+            "mistake": self._mistake,
         }
 
     def _view(self, platform: Running, namespace: str, name: str) -> Any:

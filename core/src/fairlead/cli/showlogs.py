@@ -92,7 +92,9 @@ def _current(folder: Folder, args: argparse.Namespace) -> dict[str, Path]:
     try:
         views = asking.views_of(folder)
     except errors.PlatformNotRunning as error:
-        remedy = f"{error.remedy}; or see what one has left with: fairlead logs {args.service} --previous"
+        remedy = (
+            f"{error.remedy}; or see what one has left with: {asking.command(args, 'logs', args.service)} --previous"
+        )
         raise errors.PlatformNotRunning(error.reason, remedy=remedy) from error
     view = asking.find(views, args.service, args.namespace)
     found = _files(view, args.component)

@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
         from fairlead.cli import tables
 
         tables.show(tables.services_table(views, args.output == "wide", time.time()))
+        if notes := tables.notes(views):
+            print("", *notes, sep="\n")
     return 0
 
 

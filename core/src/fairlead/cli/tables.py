@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fairlead.cli import ages, plaintext
+from fairlead.cli import ages, plaintext, viewing
 from fairlead.cli.descriptions import description
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fairlead.cli.viewing import View
 
-__all__ = ["description", "services_rows", "services_table", "show"]
+__all__ = ["description", "notes", "services_rows", "services_table", "show"]
 
 _COLUMNS: Final = ("NAME", "URL", "READY", "PREV", "LATEST", "PREVROLLEDOUTREVISION", "LATESTREADYREVISION", "AGE")
 _MORE: Final = ("REPLICAS", "STRATEGY", "RUNTIME")
@@ -48,6 +48,15 @@ def services_table(views: Sequence[View], wide: bool, now: float) -> Table:
         cells = zip(header, row, strict=True)
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "") if title == "READY" else "") for title, cell in cells))
     return table
+
+
+def notes(views: Sequence[View]) -> list[str]:
+    """Lines about what the table does not show: latest revisions that do not answer while those before them do."""
+    found = []
+    for view in views:
+        told = [*viewing.behind(view), *(each for each in viewing.waiting(view) if each.canary and each.fails)]
+        found += [plaintext.line(f"{viewing.name_of(view)}: {each}") for each in told]
+    return found
 
 
 def show(table: Table) -> None:

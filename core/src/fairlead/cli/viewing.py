@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["Readiness", "View", "examples", "name_of", "readiness", "recent"]
+__all__ = [
+    "Readiness",
+    "View",
+    "Waiting",
+    "behind",
+    "examples",
+    "is_current",
+    "name_of",
+    "readiness",
+    "recent",
+    "waiting",
+]
 
 View: TypeAlias = Mapping[str, Any]
 """One InferenceService as `fairlead.local.platform.Platform.views` gives it."""
@@ -35,6 +46,38 @@ class Readiness:
         return f"{'not Ready' if self.status == 'False' else 'not Ready yet'}{f': {why}' if why else ''}"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiting:
+    """A revision that is declared, and does not answer yet, or any more.
+
+    Attributes:
+        revision: its name, or the name of the canary.
+        state: ``coming``, ``failed`` or ``stuck``, as in `fairlead.local.latest.Latest`.
+        before: the revisions that answer in its place.
+        why: the reason and the message.
+        canary: whether it is one of ``spec.canary``.
+        failures: how often it has failed in a row; 0 where it is not tried again.
+    """
+
+    revision: str
+    state: str
+    before: Sequence[str]
+    why: str
+    canary: bool
+    failures: int
+
+    @property
+    def fails(self) -> bool:
+        """Whether it has failed, rather than to be on its way."""
+        return self.state != "coming"
+
+    def __str__(self) -> str:
+        go_on = "goes on" if len(self.before) == 1 else "go on"
+        meanwhile = f", and {' and '.join(self.before)} {go_on} answering" if self.before else ""
+        deed = "does not answer" if self.fails else "is not ready yet"
+        return f"{self.revision} {deed}{meanwhile}{f': {self.why}' if self.why else ''}"
+
+
 def name_of(view: View) -> str:
     """The namespace and the name, such as ``default/iris``."""
     metadata = view["manifest"]["metadata"]
@@ -48,6 +91,33 @@ def readiness(view: View) -> Readiness:
     return Readiness(
         ready.get("status", "Unknown"), status.get("url") or "", ready.get("reason") or "", ready.get("message") or ""
     )
+
+
+def waiting(view: View) -> list[Waiting]:
+    """The latest revisions, and the canaries, that do not answer."""
+    return [
+        Waiting(
+            f"canary {each['component']}" if each["canary"] else each["revision"],
+            each["state"],
+            each["before"],
+            ": ".join(told for told in (each["reason"], each["message"]) if told),
+            each["canary"],
+            each["failures"],
+        )
+        for each in view.get("latest") or ()
+        if each["state"] != "ready"
+    ]
+
+
+def behind(view: View) -> list[Waiting]:
+    """The latest revisions in whose place those before them answer; none where the service is not Ready."""
+    ready = readiness(view).status == "True"
+    return [each for each in waiting(view) if ready and not each.canary]
+
+
+def is_current(view: View) -> bool:
+    """Whether the status is already about what is declared."""
+    return bool(view.get("current", True))
 
 
 def examples(view: View, address: str) -> list[str]:

@@ -22,6 +22,8 @@ __all__ = ["add_arguments", "run"]
 Goal: TypeAlias = Callable[["View"], str]
 """What a service still lacks, in words; empty when it lacks nothing."""
 
+_READY: Final = re.compile(r"condition=ready(=true)?", re.IGNORECASE)
+
 _PAUSE: Final = 0.1
 _START: Final = 10.0
 """Seconds that a platform may take to be there, and to have read a file that has just been written."""
@@ -37,6 +39,9 @@ GOAL is one of these, as for kubectl wait:
   jsonpath={.status.PATH}=VALUE   a field of the InferenceService has a value; without =VALUE, any
   delete                          the service is gone
 What is not there yet, platform or service, is waited for ten seconds. The status is 1 when the time is over.
+Ready means that the latest revisions answer, and not those before them. When that cannot come by itself, waiting for
+it ends at once with the status 1: the spec cannot be run, the service is stopped, the manifests have a mistake, or the
+revision has failed three times in a row.
 
 examples:
   fairlead wait iris
@@ -67,14 +72,46 @@ def run(args: argparse.Namespace) -> int:
     """
     goal, timeout = _goal(args.goal), _duration(args.timeout)
     folder, end = asking.folder_of(args), time.monotonic() + timeout
+    if timeout > 0:
+        _wait_until_read(folder, end, ready=bool(_READY.fullmatch(args.goal)))
     for name in dict.fromkeys(args.names):
         view = _wait(folder, name, args, goal, end)
-        print(f"{name} is gone" if view is None else f"{viewing.name_of(view)}: {viewing.readiness(view)}", flush=True)
+        print(f"{name} is gone" if view is None else f"{viewing.name_of(view)}: {_said(view)}", flush=True)
     return 0
+
+
+def _said(view: View) -> str:
+    return "; ".join(str(each) for each in viewing.behind(view)) or str(viewing.readiness(view))
+
+
+def _wait_until_read(folder: Folder, end: float, *, ready: bool) -> None:
+    """Wait until the platform has read what was in its files when the command began.
+
+    Raises:
+        PlatformError: what is there has a mistake, so that nobody can say whether it is Ready.
+    """
+    from fairlead.local import client
+
+    begun: int | None = None
+    while time.monotonic() < end:
+        try:
+            info = client.ask(folder, "info")
+        except errors.PlatformError:
+            return  # whoever asks for the services tells, or waits until it is there
+        looks = info.get("looks") or [0, 0]
+        begun = looks[0] if begun is None else begun
+        if not info.get("unread") and (not info.get("looks") or looks[1] > begun):
+            if ready and info.get("mistake"):
+                raise errors.PlatformError(
+                    "What is declared now has a mistake, and what was declared before goes on:\n" + info["mistake"]
+                )
+            return
+        time.sleep(_PAUSE)
 
 
 def _wait(folder: Folder, name: str, args: argparse.Namespace, goal: Goal, end: float) -> View | None:
     start = min(end, time.monotonic() + _START)
+    tried: dict[str, int] | None = None
     while True:
         try:
             view, why = _look(folder, name, args.namespace, goal, gone=args.goal == "delete")
@@ -84,12 +121,43 @@ def _wait(folder: Folder, name: str, args: argparse.Namespace, goal: Goal, end: 
         else:
             if not why:
                 return view
+            if view is not None and tried is None:
+                tried = {each.revision: each.failures for each in viewing.waiting(view)}
+            if view is not None and _READY.fullmatch(args.goal) and (over := _hopeless(view, tried or {})):
+                raise errors.PlatformError(
+                    f"{viewing.name_of(view)} does not become Ready: {over}", remedy=_more(args, name)
+                )
             if time.monotonic() >= end:
                 raise errors.PlatformError(
                     f"{name}: {args.goal} was not met within {args.timeout}. {why}",
-                    remedy=f"See more with: fairlead describe {name}",
+                    remedy=_more(args, name),
                 )
         time.sleep(_PAUSE)
+
+
+def _more(args: argparse.Namespace, name: str) -> str:
+    return f"See more with: {asking.command(args, 'describe', name)}"
+
+
+def _hopeless(view: View, tried: Mapping[str, int]) -> str:
+    """Why a service does not become Ready unless somebody changes something; empty where it may.
+
+    Args:
+        view: the service.
+        tried: how often its revisions had failed at the first look. What made them fail may be gone since their last
+            attempt, so that another counts, and not those.
+    """
+    status: Mapping[str, Any] = view["manifest"].get("status") or {}
+    if not viewing.is_current(view):
+        return ""
+    ready = viewing.readiness(view)
+    stopped = any(each["type"] == "Stopped" and each["status"] == "True" for each in status.get("conditions") or ())
+    if stopped or (status.get("modelStatus") or {}).get("transitionStatus") == "InvalidSpec":
+        return ": ".join(each for each in (ready.reason, ready.message) if each)
+    waiting = [each for each in viewing.waiting(view) if not each.canary]
+    if all(each.state == "stuck" and each.failures != (tried.get(each.revision) or None) for each in waiting):
+        return "; ".join(map(str, waiting))
+    return ""
 
 
 def _look(folder: Folder, name: str, namespace: str | None, goal: Goal, *, gone: bool) -> tuple[View | None, str]:
@@ -128,6 +196,11 @@ def _goal(text: str) -> Goal:
 
 
 def _lacks_condition(view: View, name: str, status: str) -> str:
+    is_ready = (name.lower(), status.lower()) == ("ready", "true")
+    if is_ready and not viewing.is_current(view):
+        return "What was declared last is not looked at yet."
+    if is_ready and (behind := viewing.behind(view)):
+        return "; ".join(map(str, behind))
     conditions: Sequence[Mapping[str, str]] = (view["manifest"].get("status") or {}).get("conditions") or ()
     for each in conditions:
         if each["type"].lower() == name.lower():

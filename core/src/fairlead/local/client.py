@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead.local.folder import option
+from fairlead.local.neighbours import neighbours
 
 if TYPE_CHECKING:
     from fairlead.local.folder import Folder
@@ -72,8 +73,11 @@ def _connect(sock: socket.socket, folder: Folder) -> None:
 def _unreachable(folder: Folder, error: OSError) -> errors.PlatformError:
     holder = folder.holder()
     if holder is None:
+        others = neighbours(folder)
+        there = f" There is {', '.join(others)}: choose with --name." if others else ""
         return errors.PlatformNotRunning(
-            f"No platform named {folder.name} runs.", remedy=f"Start one with: fairlead up FILE{option(folder.name)}"
+            f"No platform named {folder.name} runs.{there}",
+            remedy=f"Start one with: fairlead up FILE{option(folder.name)}",
         )
     return errors.PlatformError(
         f"The platform {folder.name} ({holder}) cannot be asked: {error.strerror or error}.",

@@ -17,6 +17,7 @@ from fairlead.resolve.status import Unresolved
 
 if TYPE_CHECKING:
     from fairlead.api.status import InferenceServiceStatus
+    from fairlead.local import views
     from fairlead.local.deployment import Deployment
     from fairlead.local.gateway.topology import Address
     from fairlead.resolve.catalogue import Catalogue
@@ -75,6 +76,7 @@ class Service:
         generation: how often its spec was changed.
         deleted: whether it is not declared any more.
         seen: what its status was last derived from.
+        failing: why latest revisions fail: messages by reason, by revision; the reason seen last comes last.
     """
 
     def __init__(self, key: Key, deployer: Deployer, record: Mapping[str, Any]) -> None:
@@ -89,7 +91,8 @@ class Service:
         self.events = Events()
         self.generation = int(record.get("generation", 0))
         self.deleted = False
-        self.seen: object = None
+        self.seen: views.Seen | None = None
+        self.failing: dict[str, dict[str, str]] = {}
         self._given: tuple[InferenceService, Catalogue, Config] | None = None
         self._deployer = deployer
         self._record = record

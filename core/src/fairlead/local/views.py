@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from fairlead.local import routing
+from fairlead.local.latest import Latest, look
 from fairlead.resolve.observation import ComponentObservation, Ingress, ServiceObservation
 from fairlead.resolve.status import derive
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from fairlead.local.deployment import Deployment
     from fairlead.local.service import Service
     from fairlead.local.track import Track
+    from fairlead.resolve.service import ResolvedService
+    from fairlead.resolve.status import Unresolved
 
-__all__ = ["Way", "observation", "publish", "view"]
+__all__ = ["Seen", "Way", "observation", "publish", "view"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +35,36 @@ class Way:
     internal: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seen:
+    """What a status is derived from, and what is shown beside it.
+
+    Attributes:
+        observed: what is seen of the service.
+        subject: what is declared, as it was resolved, or why it cannot be.
+        events: how many there are.
+        latest: the latest revision of each component.
+    """
+
+    observed: ServiceObservation | None
+    subject: ResolvedService | Unresolved
+    events: int
+    latest: tuple[Latest, ...]
+
+
 def publish(service: Service, way: Way, address: str, now: float) -> bool:
     """Derive the status of a service anew; returns whether it, or what is seen of its replicas, changed."""
-    seen = observation(service, way, address)
-    key = (seen, service.unresolved, service.resolved, len(service.events.views()))
-    if service.seen == key:
-        return False
-    service.seen = key
     subject = service.unresolved or service.resolved
     assert subject is not None
+    newest = look(service, now)
+    observed = observation(service, way, address)
+    seen = Seen(observed, subject, len(service.events.views()), newest)
+    if service.seen == seen:
+        return False
+    service.seen = seen
     stamp = dt.datetime.fromtimestamp(now, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     before = service.status
-    service.status = derive(subject, seen, before, stamp)
+    service.status = derive(subject, observed, before, stamp)
     _tell_changes(service, before, now)
     return True
 
@@ -113,7 +134,7 @@ def _tell_readiness(service: Service, before: InferenceServiceStatus | None, now
             continue
         if each.status == "True":
             service.events.normal(now, "InferenceServiceReady", f"InferenceService {service.key[1]} is Ready.")
-        elif was.get("Ready") == "True":
+        elif was.get("Ready") == "True" and service.unresolved is None:  # that is told when it is declared
             service.events.warning(now, "InferenceServiceNotReady", each.message or each.reason or "It is not Ready.")
 
 
@@ -124,8 +145,11 @@ def view(service: Service) -> dict[str, Any]:
     if service.status is not None:
         manifest["status"] = service.status.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
     tracks = list(service.tracks.values())
+    seen = service.seen
     return {
         "manifest": manifest,
+        "current": seen is not None and seen.subject == (service.unresolved or service.resolved),
+        "latest": [dataclasses.asdict(each) for each in seen.latest] if seen is not None else [],
         "replicas": [
             _replica(track, deployment, replica)
             for track in tracks

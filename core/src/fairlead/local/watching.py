@@ -49,6 +49,17 @@ class Watcher:
         self._sleep = sleep
         self._told = self._before = self._look()
         self._missing: dict[str, int] = {}
+        self._begun = self._done = 0
+
+    @property
+    def looks(self) -> tuple[int, int]:
+        """How many looks `changes` has begun, and how many of them are over, what was told of them taken."""
+        return self._begun, self._done
+
+    @property
+    def behind(self) -> bool:
+        """Whether something was seen to change that is not told yet."""
+        return self._grows or bool(self._missing)
 
     def poll(self) -> frozenset[Path]:
         """Look once; the files that were added, changed or removed since they were last told, as far as they rest."""
@@ -69,9 +80,11 @@ class Watcher:
         """Whatever changes, for as long as it is asked for."""
         while True:
             await self._sleep(min(self._interval, _REST) if self._grows else self._interval)
+            self._begun += 1
             # The file system may be slow, or gone for a while.
             if found := await asyncio.to_thread(self.poll):
                 yield found
+            self._done = self._begun
 
     @property
     def _grows(self) -> bool:

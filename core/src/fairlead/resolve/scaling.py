@@ -101,7 +101,8 @@ def _installed(name: str, said_by: str, catalogue: Catalogue) -> AutoscalerSpec:
     raise errors.Unresolvable(
         "AutoscalerNotInstalled",
         f"{said_by} asks for the autoscaler {name!r}, and there are {', '.join(here)}.",
-        remedy=f"{hint}pip install fairlead-autoscaler-{name}",
+        remedy=f"{hint}pip install fairlead-autoscaler-{name}\n"
+        f"Or do without: the annotation {CLASS}: none keeps as many replicas as minReplicas says.",
     )
 
 

@@ -53,6 +53,8 @@ class Memory:
         self.services: dict[tuple[str, str], dict[str, Any]] = {}
         self.conditions: dict[str, tuple[str, str, str]] = {}
         self.events: list[dict[str, Any]] = []
+        self.latest: list[dict[str, Any]] = []
+        self.current = True
         self.stopped = False
         self.refusal: errors.FairleadError | None = None
         self.patience = asyncio.Event()
@@ -120,6 +122,8 @@ class Memory:
                 }
             },
             "canaries": {},
+            "latest": list(self.latest),
+            "current": self.current,
         }
 
 
@@ -193,11 +197,11 @@ async def running(folder: Folder, declared: World, *, watch: bool = False) -> As
         await asyncio.gather(ended, return_exceptions=True)
 
 
-def beside(folder: Folder, declared: World, asks: Callable[[Stage], Ran]) -> Ran:
+def beside(folder: Folder, declared: World, asks: Callable[[Stage], Ran], *, watch: bool = False) -> Ran:
     """What a command is answered, which runs in a thread beside a session; the folder is released as that ends."""
 
     async def live() -> Ran:
-        async with running(folder, declared) as stage:
+        async with running(folder, declared, watch=watch) as stage:
             asking = asyncio.create_task(asyncio.to_thread(asks, stage))
             await asyncio.wait((asking, stage.ended), return_when=asyncio.FIRST_COMPLETED)
             if stage.ended.done():

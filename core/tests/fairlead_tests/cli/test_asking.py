@@ -123,6 +123,34 @@ def test_without_a_platform_each_command_says_how_to_start_one(
     assert ran.errors.startswith("error: No platform named default runs.\nStart one with: fairlead up FILE")
 
 
+def test_without_a_platform_of_that_name_those_that_run_are_told(fairlead: Command, with_a_platform: Asked) -> None:
+    ran = with_a_platform(lambda _: fairlead("status", "--name", "other"))
+    assert ran.status == 1
+    assert ran.errors == (
+        "error: No platform named other runs. There is default: choose with --name.\n"
+        "Start one with: fairlead up FILE --name other\n"
+    )
+
+
+def test_a_hint_about_what_is_gone_names_the_platform_and_the_namespace(fairlead: Command, folder: Folder) -> None:
+    ran = fairlead("logs", "iris", "--name", "other", "-n", "team")
+    assert ran.errors.endswith("see what one has left with: fairlead logs iris -n team --name other --previous\n")
+
+
+def test_status_says_below_the_table_that_an_earlier_revision_answers(
+    fairlead: Command, with_a_platform: Asked
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.latest = [latest("stuck")]
+        return fairlead("status", "wine")
+
+    ran = with_a_platform(ask)
+    assert ran.output.endswith(
+        "\n\ndefault/wine: wine-predictor-00002 does not answer, and wine-predictor-00001 goes on answering: "
+        "FetchFailed: Nothing is there.\n"
+    )
+
+
 def test_a_name_that_is_none_is_a_usage_error(fairlead: Command) -> None:
     ran = fairlead("status", "--name", "../other")
     assert ran.status == 2
@@ -200,6 +228,170 @@ def test_when_the_time_is_over_waiting_says_what_is_lacking(
     assert (ran.status, ran.output) == (1, "")
     assert why in ran.errors
     assert ran.errors.endswith("See more with: fairlead describe wine\n")
+
+
+def latest(state: str, **more: Any) -> dict[str, Any]:
+    """What a platform says of a revision in whose place the one before answers."""
+    return {
+        "component": "predictor",
+        "canary": False,
+        "revision": "wine-predictor-00002",
+        "state": state,
+        "before": ["wine-predictor-00001"],
+        "reason": "Starting" if state == "coming" else "FetchFailed",
+        "message": "Nothing is there.",
+        "failures": 0,
+        **more,
+    }
+
+
+def test_waiting_does_not_take_an_earlier_revision_for_the_latest(fairlead: Command, with_a_platform: Asked) -> None:
+    said = "wine-predictor-00002 is not ready yet, and wine-predictor-00001 goes on answering: Starting: "
+
+    def ask(stage: Stage) -> Ran:
+        stage.platform.latest = [latest("coming")]
+        for goal in ("condition=Ready", "condition=ready=true"):
+            ran = fairlead("wait", "wine", "--timeout", "0.05", "--for", goal)
+            assert (ran.status, ran.output) == (1, "")
+            assert f"wine: {goal} was not met within 0.05. {said}" in ran.errors
+        return fairlead("wait", "wine", "--for", "jsonpath={.status.url}")
+
+    ran = with_a_platform(ask)
+    assert (ran.status, ran.output) == (0, f"default/wine: {said}Nothing is there.\n")
+
+
+def test_waiting_does_not_take_a_status_for_that_of_a_spec_that_was_declared_since(
+    fairlead: Command, with_a_platform: Asked
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.current = False
+        return fairlead("wait", "wine", "--timeout", "0.05")
+
+    ran = with_a_platform(ask)
+    assert ran.status == 1
+    assert "What was declared last is not looked at yet." in ran.errors
+
+
+def test_waiting_ends_at_once_for_a_revision_that_fails_again_and_again(
+    fairlead: Command, with_a_platform: Asked, folder: Folder
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.latest = [latest("stuck")]
+        return fairlead("wait", "wine", "-n", "default", "--timeout", "10m")
+
+    ran = with_a_platform(ask)
+    assert (ran.status, ran.output) == (1, "")
+    assert ran.errors == (
+        "error: default/wine does not become Ready: wine-predictor-00002 does not answer, and wine-predictor-00001 "
+        "goes on answering: FetchFailed: Nothing is there.\nSee more with: fairlead describe wine -n default\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "others", [[latest("failed")], [latest("stuck"), latest("coming", component="transformer")]], ids=["tried", "comes"]
+)
+def test_waiting_goes_on_while_another_attempt_or_another_component_may_help(
+    fairlead: Command, with_a_platform: Asked, others: list[dict[str, Any]]
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.latest = others
+        return fairlead("wait", "wine", "--timeout", "0.05")
+
+    assert "condition=Ready was not met within 0.05." in with_a_platform(ask).errors
+
+
+def test_failures_from_before_the_command_do_not_count(fairlead: Command, with_a_platform: Asked) -> None:
+    asked: list[int] = []
+
+    def ask(stage: Stage) -> Ran:
+        views = stage.platform.views
+
+        def failing_once_more() -> list[dict[str, Any]]:
+            asked.append(len(asked))
+            stage.platform.latest = [latest("stuck", failures=7 + (len(asked) > 2))]
+            return views()
+
+        stage.platform.views = failing_once_more  # type: ignore[method-assign]  # one that tries it once more
+        return fairlead("wait", "wine")
+
+    assert "default/wine does not become Ready: " in with_a_platform(ask).errors
+    assert len(asked) > 2
+
+
+def test_a_canary_that_fails_is_no_matter_of_ready(fairlead: Command, with_a_platform: Asked) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.latest = [latest("stuck", canary=True, component="blue", before=[])]
+        ran = fairlead("status", "wine")
+        assert "default/wine: canary blue does not answer: FetchFailed: Nothing is there.\n" in ran.output
+        return fairlead("wait", "wine")
+
+    assert with_a_platform(ask).output == "default/wine: Ready at http://wine-default.localhost:8080\n"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"modelStatus": {"transitionStatus": "InvalidSpec"}},
+        {"conditions": [{"type": "Ready", "status": "False"}, {"type": "Stopped", "status": "True"}]},
+    ],
+)
+def test_waiting_ends_at_once_for_what_cannot_run_as_it_is_declared(
+    fairlead: Command, with_a_platform: Asked, status: dict[str, Any]
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        stage.platform.conditions["wine"] = ("False", "NoSupportingRuntime", "Nothing serves it.")
+        views = stage.platform.views
+
+        def with_status() -> list[dict[str, Any]]:
+            found = views()
+            for each in found:
+                of = each["manifest"]["status"]
+                each["manifest"]["status"] = {
+                    **of,
+                    **status,
+                    "conditions": [*of["conditions"], *status.get("conditions", ())],
+                }
+            return found
+
+        stage.platform.views = with_status  # type: ignore[method-assign]  # one whose spec cannot be run
+        return fairlead("wait", "wine", "--timeout", "10m")
+
+    ran = with_a_platform(ask)
+    assert ran.status == 1
+    assert "default/wine does not become Ready: NoSupportingRuntime: Nothing serves it.\n" in ran.errors
+
+
+@pytest.fixture
+def with_a_platform_that_watches(folder: Folder, isvc: Path) -> Iterator[Callable[[Callable[[Stage], Ran]], Ran]]:
+    folder.acquire()
+    yield lambda asks: beside(folder, world(isvc), asks, watch=True)
+    folder.release()
+
+
+def test_waiting_is_for_what_is_in_the_files_when_it_begins(
+    fairlead: Command, with_a_platform_that_watches: Asked, isvc: Path
+) -> None:
+    def ask(stage: Stage) -> Ran:
+        isvc.write_text(manifest("wine", uri="file:///better"))
+        ran = fairlead("wait", "wine")
+        assert stage.platform.declared[-1] == ["wine"]
+        return ran
+
+    assert with_a_platform_that_watches(ask).output == "default/wine: Ready at http://wine-default.localhost:8080\n"
+
+
+def test_waiting_for_ready_ends_at_once_where_the_files_have_a_mistake(
+    fairlead: Command, with_a_platform_that_watches: Asked, isvc: Path
+) -> None:
+    def ask(_: Stage) -> Ran:
+        isvc.write_text("{half")
+        assert fairlead("wait", "wine", "--for", "jsonpath={.status.url}").status == 0
+        return fairlead("wait", "wine")
+
+    ran = with_a_platform_that_watches(ask)
+    assert (ran.status, ran.output) == (1, "")
+    assert ran.errors.startswith("error: What is declared now has a mistake, and what was declared before goes on:\n")
+    assert f"{isvc}:2: this is not YAML" in ran.errors
 
 
 def test_waiting_goes_on_until_the_service_is_ready(fairlead: Command, with_a_platform: Asked) -> None:

@@ -104,6 +104,69 @@ def test_events_are_told_as_they_come(lines: Lines, caplog: pytest.LogCaptureFix
     assert said(caplog) == ["WARNING default/iris: Pulled: two"]
 
 
+def latest(revision: str = "iris-2", state: str = "coming") -> dict[str, Any]:
+    """What a platform says of a revision in whose place iris-1 answers."""
+    return {
+        "component": "predictor",
+        "canary": False,
+        "revision": revision,
+        "state": state,
+        "before": ["iris-1"],
+        "reason": "Starting" if state == "coming" else "FetchFailed",
+        "message": "",
+        "failures": 0,
+    }
+
+
+def test_an_earlier_revision_that_answers_is_not_called_ready(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    lines.show([view(status="False", reason="NoSupportingRuntime")])
+    said(caplog)
+    lines.show([{**view(), "latest": [latest()]}])
+    assert said(caplog) == ["INFO default/iris: iris-2 is not ready yet, and iris-1 goes on answering"]
+    failed = {"at": NOW, "type": "Warning", "reason": "RevisionFailed", "message": "iris-2 fails.", "count": 1}
+    lines.show([{**view(events=[failed]), "latest": [latest(state="failed")]}])
+    assert said(caplog) == ["WARNING default/iris: RevisionFailed: iris-2 fails."]
+    lines.show([view(events=[failed])])
+    assert said(caplog)[0] == "INFO default/iris: Ready at http://iris-default.localhost:8080"
+
+
+def test_a_new_revision_that_answers_is_told_without_the_ways_to_ask_it_once_more(
+    lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines.show([view()])
+    said(caplog)
+    lines.show([{**view(), "latest": [latest()]}])
+    assert said(caplog) == []
+    lines.show([view()])
+    assert said(caplog) == ["INFO default/iris: Ready at http://iris-default.localhost:8080"]
+
+
+def test_a_revision_that_fails_once_more_after_another_was_declared_is_told_again(
+    lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = {"at": NOW, "type": "Warning", "reason": "RevisionFailed", "message": "iris-2 fails.", "count": 1}
+    lines.show([view(events=[failed])])
+    said(caplog)
+    lines.show([view(events=[failed])])
+    assert said(caplog) == []
+    lines.show([view(events=[{**failed, "count": 2}])])
+    assert said(caplog) == ["WARNING default/iris: RevisionFailed: iris-2 fails."]
+
+
+@pytest.mark.parametrize("reason", ["NoSupportingRuntime", "InferenceServiceNotReady"])
+def test_a_mistake_is_told_once(lines: Lines, caplog: pytest.LogCaptureFixture, reason: str) -> None:
+    told = {"at": NOW, "type": "Warning", "reason": reason, "message": "Nothing serves it.", "count": 1}
+    lines.show([view(status="False", reason="NoSupportingRuntime", message="Nothing serves it.", events=[told])])
+    assert said(caplog) == ["WARNING default/iris: not Ready: NoSupportingRuntime: Nothing serves it."]
+
+
+def test_nothing_is_told_of_a_status_that_is_not_about_what_is_declared(
+    lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines.show([{**view(events=[event("It is there.")]), "current": False}])
+    assert said(caplog) == []
+
+
 def test_lines_for_machines_say_what_they_are_about(lines: Lines, caplog: pytest.LogCaptureFixture) -> None:
     lines.show([view(status="False", reason="Broken")])
     assert {key: caplog.records[-1].__dict__[key] for key in ("service", "ready", "reason")} == {
@@ -152,6 +215,10 @@ def test_the_table_shows_how_traffic_is_split() -> None:
         (view(status="False", reason="Crash", message="It\nends."), "Crash: It ends."),
         (view(status="Unknown", stages=["starting", "fetching", "ready"]), "1 fetching, 1 starting"),
         (view(stages=["ready", "failed"], why="limited to 1 by memory"), "1 failed, limited to 1 by memory"),
+        (
+            {**view(), "latest": [latest(state="stuck")]},
+            "iris-2 does not answer, and iris-1 goes on answering: FetchFailed",
+        ),
     ],
 )
 def test_the_table_says_what_is_going_on(shown: dict[str, Any], expected: str) -> None:

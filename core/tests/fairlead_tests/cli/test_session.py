@@ -105,7 +105,8 @@ def test_commands_ask_while_it_runs(folder: Folder, isvc: Path) -> None:
                 return client.ask(folder, command, **arguments)
 
             info = await asyncio.to_thread(ask, "info")
-            assert info == {"name": "default", "address": ADDRESS, "ending": False}
+            assert isinstance(info, dict)
+            assert (info["name"], info["address"], info["ending"]) == ("default", ADDRESS, False)
             (view,) = await asyncio.to_thread(client.ask, folder, "views")
             assert view == await asyncio.to_thread(ask, "view", namespace="default", name="iris")
             assert await asyncio.to_thread(ask, "view", namespace="other", name="iris") is None
@@ -171,6 +172,31 @@ def test_a_mistake_in_a_watched_file_keeps_what_was_declared_and_is_told(
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(live())
+
+
+def test_what_is_read_and_what_is_wrong_can_be_asked(folder: Folder, isvc: Path) -> None:
+    async def live() -> None:
+        async with running(folder, world(isvc), watch=True) as stage:
+
+            def info() -> Any:
+                return client.ask(folder, "info")
+
+            async def after_another_look() -> Any:
+                begun = (await asyncio.to_thread(info))["looks"][0]
+                while True:
+                    told = await asyncio.to_thread(info)
+                    if told["looks"][1] > begun and not told["unread"]:
+                        return told
+
+            assert (await after_another_look())["mistake"] == ""
+            await asyncio.to_thread(put, isvc, "{half")
+            assert "isvc.yaml" in (await after_another_look())["mistake"]
+            assert stage.platform.declared == [["iris"]]
+            await asyncio.to_thread(put, isvc, manifest("wine"))
+            assert (await after_another_look())["mistake"] == ""
+            assert stage.platform.declared[-1] == ["wine"]
+
+    asyncio.run(live())
 
 
 def test_a_removed_file_removes_its_services(folder: Folder, isvc: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from pathlib import Path
 
@@ -40,6 +41,42 @@ def test_a_file_is_told_only_when_whoever_writes_it_rests(file: Path) -> None:
         file.write_text("a: 1" + "0" * length)
         assert watcher.poll() == frozenset()
     assert settled(watcher) == [{file}]
+
+
+def test_what_was_seen_and_not_told_yet_can_be_asked(file: Path) -> None:
+    watcher = Watcher([file])
+    seen = [watcher.behind]
+    file.write_text("a: 22")
+    for _ in range(2):
+        watcher.poll()
+        seen.append(watcher.behind)
+    file.unlink()
+    for _ in range(3):
+        watcher.poll()
+        seen.append(watcher.behind)
+    assert seen == [False, True, False, True, True, False]
+
+
+def test_a_look_is_over_once_what_it_tells_was_taken(file: Path) -> None:
+    between: list[tuple[int, int]] = []
+
+    async def sleep(_: float) -> None:
+        between.append(watcher.looks)
+        if len(between) > 3:
+            raise TimeoutError
+
+    async def live() -> tuple[int, int]:
+        changes = watcher.changes()
+        assert await anext(changes) == {file}
+        told = watcher.looks
+        with contextlib.suppress(TimeoutError):
+            await anext(changes)
+        return told
+
+    watcher = Watcher([file], sleep=sleep)
+    file.write_text("a: 22")
+    assert asyncio.run(live()) == (2, 1)
+    assert between == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
 
 def test_a_change_of_the_same_size_and_time_is_told(file: Path) -> None:

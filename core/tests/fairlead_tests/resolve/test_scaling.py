@@ -75,7 +75,11 @@ def test_external_leaves_the_number_to_somebody_else() -> None:
 def test_a_strategy_that_is_not_installed_has_a_line_to_install_it() -> None:
     error = refused(cls="clairvoyant")
     assert error.condition == "AutoscalerNotInstalled"
-    assert error.remedy == "Install it: pip install fairlead-autoscaler-clairvoyant"
+    assert error.remedy == (
+        "Install it: pip install fairlead-autoscaler-clairvoyant\n"
+        "Or do without: the annotation serving.kserve.io/autoscalerClass: none keeps as many replicas as minReplicas "
+        "says."
+    )
 
 
 # -- bounds ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -92,6 +93,12 @@ class Replica:
     def ready(self) -> bool:
         """Whether requests may be sent to it."""
         return self._observation.stage is ReplicaStage.READY
+
+    @property
+    def failures(self) -> float:
+        """How often it has failed since it last ran well; infinite where it is not tried again."""
+        over = self._task is not None and self._task.done() and not self._stopping
+        return math.inf if over else self._failures
 
     @property
     def ports(self) -> Ports | None:
