@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fairlead.local.folder import Folder
     from fairlead_tests.cli.conftest import Ran
 
-__all__ = ["ADDRESS", "Memory", "Recorder", "Stage", "beside", "manifest", "running", "until", "world"]
+__all__ = ["ADDRESS", "Memory", "Recorder", "Stage", "beside", "latest", "manifest", "running", "until", "world"]
 
 ADDRESS = "127.0.0.1:8080"
 
@@ -217,3 +217,18 @@ async def until(condition: Callable[[], object], patience: float = 60.0) -> None
     while not condition():
         assert time.monotonic() < end, f"the condition did not hold within {patience:g} seconds"
         await asyncio.sleep(0.005)
+
+
+def latest(state: str, **more: Any) -> dict[str, Any]:
+    """What a platform says of a revision in whose place the one before answers."""
+    return {
+        "component": "predictor",
+        "canary": False,
+        "revision": "wine-predictor-00002",
+        "state": state,
+        "before": ["wine-predictor-00001"],
+        "reason": "Starting" if state == "coming" else "FetchFailed",
+        "message": "Nothing is there.",
+        "failures": 0,
+        **more,
+    }

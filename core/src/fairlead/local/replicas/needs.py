@@ -143,16 +143,7 @@ class Needs:
         """
         if spec is None or spec.requirements is None or artefact is None:
             return None
-        try:
-            lines: Sequence[str] = _call(spec.requirements, artefact)
-        except errors.FairleadError:
-            raise
-        except Exception as error:
-            raise errors.ModelLoadError(
-                f"The runtime {spec.name} cannot tell the packages that {artefact} asks for: "
-                f"{type(error).__name__}: {error}."
-            ) from error
-        asked = requirements.check(lines, str(artefact))
+        asked = requirements.check(_lines(spec.requirements, artefact, f"runtime {spec.name}"), str(artefact))
         unmet = [each for each in asked if not distributions.is_met(each)]
         if not unmet:
             return None
@@ -180,11 +171,18 @@ class Needs:
             name: the explainer; None for none.
             files: the address of its files, which the process itself fetches; None for none.
             in_process: whether it is to run in the process of the model.
+
+        Raises:
+            ModelLoadError: the explainer cannot tell what its files ask for.
         """
         spec = None if name is None else self._plugins.explainers().get(name)
         if name is None or spec is None or (in_process and not spec.in_process):
             return None
-        asked = requirements.check(spec.requirements, f"the explainer {name}")
+        local = None if files is None or _is_address(files) else Path(files.removeprefix("file://"))
+        more: Sequence[str] = ()
+        if spec.asks is not None and local is not None and local.exists():
+            more = _lines(spec.asks, local, f"explainer {name}")
+        asked = requirements.check((*spec.requirements, *more), f"the explainer {name}")
         unmet = [each for each in asked if not distributions.is_met(each)]
         if not unmet:
             return None
@@ -197,7 +195,7 @@ class Needs:
 
     def of_address(self, uri: str | None) -> tuple[str, ...]:
         """The distributions of plugins by which an address may be fetched; none for a path of this machine."""
-        if uri is None or "://" not in uri.removeprefix("file://"):
+        if uri is None or not _is_address(uri):
             return ()
         return _once(info.distribution for info in self._plugins.infos(Kind.STORAGE))
 
@@ -240,6 +238,28 @@ def _installed(library: Library) -> tuple[str, str | None]:
 def _call(function: str, artefact: Path) -> Any:
     module, _, name = function.partition(":")
     return getattr(importlib.import_module(module), name)(Artifact(path=artefact, uri=str(artefact)))
+
+
+def _is_address(uri: str) -> bool:
+    """Whether it names what is elsewhere, and no path of this machine."""
+    return "://" in uri.removeprefix("file://")
+
+
+def _lines(function: str, artefact: Path, who: str) -> Sequence[str]:
+    """The requirements that a plugin's function reads from an artefact.
+
+    Raises:
+        ModelLoadError: it cannot tell.
+    """
+    try:
+        lines: Sequence[str] = _call(function, artefact)
+    except errors.FairleadError:
+        raise
+    except Exception as error:
+        raise errors.ModelLoadError(
+            f"The {who} cannot tell the packages that {artefact} asks for: {type(error).__name__}: {error}."
+        ) from error
+    return lines
 
 
 def _stamp(artefact: Path) -> tuple[object, ...]:

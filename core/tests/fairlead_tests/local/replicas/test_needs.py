@@ -33,6 +33,17 @@ def fairlead_explainers():
     )]
 """
 
+ASKING = """
+from fairlead import ExplainerSpec, hookimpl
+
+@hookimpl
+def fairlead_explainers():
+    return [ExplainerSpec(
+        name={name!r}, explains=("tabular",), factory="{package}.work:Work", requirements=("packaging",),
+        asks="{package}.work:asks", in_process=False
+    )]
+"""
+
 OLDER = """
 from fairlead import Library, ModelFormat, RuntimeSpec, hookimpl
 
@@ -157,6 +168,29 @@ def test_a_component_with_an_explainer_needs_what_that_asks_for(site: Site) -> N
     assert needs.of_explainer("odd", None, in_process=True) is None
     assert needs.of_explainer("none", None, in_process=False) is None
     assert needs.of_explainer(None, None, in_process=False) is None
+
+
+def test_the_files_of_an_explainer_may_need_more(site: Site, tmp_path: Path) -> None:
+    work = "def asks(artifact):\n    return ('absent-package>=2',) if artifact.matching(('*.big',)) else ()\n"
+    site.install("asking", plugin=ASKING, group="fairlead.explainers", distribution="asking", work=work)
+    needs = Needs(Plugins.discover())
+    made = tmp_path / "files"
+    made.mkdir()
+    for files in (None, str(made), str(made / "none"), "far://bucket/a.big"):
+        assert needs.of_explainer("asking", files, in_process=False) is None
+    (made / "a.big").touch()
+    for files in (str(made), f"file://{made}", str(made / "a.big")):
+        found = needs.of_explainer("asking", files, in_process=False)
+        assert found is not None
+        assert found.requirements == ("packaging", "absent-package>=2")
+        assert found.what == "absent-package>=2 (asked for by the explainer asking)"
+
+
+def test_an_explainer_that_cannot_tell_what_its_files_need_is_an_error_that_says_so(site: Site, tmp_path: Path) -> None:
+    work = "def asks(artifact):\n    raise OSError('cannot be read')\n"
+    site.install("asking", plugin=ASKING, group="fairlead.explainers", distribution="asking", work=work)
+    with pytest.raises(errors.ModelLoadError, match=r"explainer asking cannot tell the packages.*cannot be read"):
+        Needs(Plugins.discover()).of_explainer("asking", str(tmp_path), in_process=False)
 
 
 def test_what_is_fetched_from_elsewhere_needs_the_plugins_that_fetch(site: Site, tmp_path: Path) -> None:

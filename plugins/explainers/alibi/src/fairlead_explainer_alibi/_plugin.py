@@ -7,10 +7,13 @@ from typing import Final
 
 from fairlead import ExplainerSpec, Setting, hookimpl
 
-__all__ = ["METHODS", "REQUIREMENTS", "SPEC", "fairlead_explainers"]
+__all__ = ["INTEGRATIONS", "METHODS", "REQUIREMENTS", "SPEC", "fairlead_explainers"]
 
-METHODS: Final = ("auto", "anchor_tabular", "anchor_text")
+METHODS: Final = ("auto", "anchor_tabular", "anchor_text", "integrated_gradients")
 """What is computed; ``auto`` is the one that the explainer's files are for."""
+
+INTEGRATIONS: Final = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
+"""The ways in which Alibi approximates an integral."""
 
 REQUIREMENTS: Final = (
     "alibi==0.9.4",  # the last release that may be used in production without another licence
@@ -22,13 +25,13 @@ REQUIREMENTS: Final = (
 
 SPEC: Final = ExplainerSpec(
     name="alibi",
-    explains=("tabular", "text"),
+    explains=("tabular", "text", "tensors"),
     factory="fairlead_explainer_alibi.explainer:AlibiExplainer",
     settings=(
         Setting(
             "method",
             "auto",
-            "What explains: anchor_tabular, anchor_text, or the one that the explainer's files are for.",
+            "What explains: anchor_tabular, anchor_text, integrated_gradients, or the one that the files are for.",
             choices=METHODS,
         ),
         Setting("threshold", 0.95, "The precision that an anchor is to have, from 0 to 1."),
@@ -49,8 +52,13 @@ SPEC: Final = ExplainerSpec(
         ),
         Setting("sample_proba", 0.5, "How likely a word is replaced, from 0 to 1, for anchor_text."),
         Setting("language", "en", "The language by whose rules text becomes words, where the files have no pipeline."),
+        Setting("n_steps", 50, "Steps between the baseline and the input, for integrated_gradients."),
+        Setting("integration", "gausslegendre", "How the gradients of the steps are added up.", choices=INTEGRATIONS),
+        Setting("internal_batch_size", 100, "Steps whose gradients are computed together; it bounds the memory."),
+        Setting("baseline", 0.0, "The value of each element of what an input is compared with."),
     ),
     requirements=REQUIREMENTS,
+    asks="fairlead_explainer_alibi.needed:of_artifact",
     in_process=False,
 )
 

@@ -15,9 +15,10 @@ from fairlead_explainer_alibi.explainer import AlibiExplainer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["WITHOUT_ALIBI", "Model", "columns", "loaded", "matrix", "texts"]
+__all__ = ["WITHOUT_ALIBI", "WITHOUT_TENSORFLOW", "Model", "columns", "loaded", "matrix", "texts"]
 
 WITHOUT_ALIBI = "alibi is not installed here; it has an environment of its own: make test-plugin P=explainers/alibi"
+WITHOUT_TENSORFLOW = "TensorFlow is not installed beside alibi here: make test-plugin P=explainers/alibi"
 
 
 class Model:

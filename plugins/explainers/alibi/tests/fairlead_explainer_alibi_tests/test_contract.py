@@ -73,3 +73,27 @@ class TestTexts(ExplainerContract):
     def request_inputs(self) -> Sequence[Tensor]:
         data = np.array([b"a good book", b"a bad book"], dtype=object)
         return [Tensor.from_numpy("input-0", data, Datatype.BYTES)]
+
+
+class TestGradients(ExplainerContract):
+    """The contract, for integrated gradients."""
+
+    @pytest.fixture
+    def explainer(self) -> str:
+        return "alibi"
+
+    @pytest.fixture
+    def model(self) -> Model:
+        return Labelled(lambda tensor: np.where(tensor.data[:, :1] > 0, [[0, 1]], [[1, 0]]))
+
+    @pytest.fixture
+    def artifact(self, tmp_path: Path) -> Path:
+        pytest.importorskip("tensorflow", reason=asking.WITHOUT_TENSORFLOW)
+        import keras
+
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")]).save(tmp_path / "m.keras")
+        return tmp_path
+
+    @pytest.fixture
+    def request_inputs(self) -> Sequence[Tensor]:
+        return [Tensor.from_numpy("input-0", np.array([[0.9, 0.1, 0.1], [-0.9, 0.1, 0.1]]))]

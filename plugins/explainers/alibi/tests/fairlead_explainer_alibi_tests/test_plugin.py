@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from fairlead import Artifact
+from fairlead_explainer_alibi import needed
 from fairlead_explainer_alibi._plugin import REQUIREMENTS, SPEC
 
 ROOM = Path(__file__).parents[2]
@@ -20,14 +23,29 @@ def pins() -> dict[str, str]:
 
 def test_what_explains_is_pinned_as_it_was_tried() -> None:
     pinned = pins()
-    for line in REQUIREMENTS:
+    for line in (*REQUIREMENTS, *needed.PACKAGES):
         wanted = Requirement(line)
         assert wanted.specifier.contains(pinned[wanted.name]), line
 
 
 def test_tests_and_users_get_the_same_packages() -> None:
     project = tomllib.loads((ROOM / "pyproject.toml").read_text())
-    assert tuple(project["dependency-groups"]["apart"]) == REQUIREMENTS
+    assert tuple(project["dependency-groups"]["apart"]) == REQUIREMENTS + needed.PACKAGES
+
+
+def test_tensorflow_is_asked_for_by_keras_files_alone(tmp_path: Path) -> None:
+    module, _, name = str(SPEC.asks).partition(":")
+    asks = getattr(importlib.import_module(module), name)
+    assert asks(Artifact(path=tmp_path, uri="files")) == ()
+    (tmp_path / "rows.csv").touch()
+    assert asks(Artifact(path=tmp_path, uri="files")) == ()
+    (tmp_path / "model.keras").touch()
+    for path in (tmp_path, tmp_path / "model.keras"):
+        assert {Requirement(line).name for line in asks(Artifact(path=path, uri="files"))} == {
+            "keras",
+            "tensorflow-cpu",
+        }
+    assert not any(Requirement(line).name.startswith("tensorflow") for line in REQUIREMENTS)
 
 
 def test_alibi_is_the_last_release_of_the_apache_license() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from fairlead_explainer_alibi_tests.asking import loaded
         ("max_anchor_size", -1),
         ("coverage_samples", 0),
         ("seed", -1),
+        ("n_steps", 0),
+        ("internal_batch_size", 0),
+        ("baseline", float("nan")),
     ],
 )
 def test_a_setting_out_of_range_is_named(name: str, value: float) -> None:
@@ -35,6 +39,23 @@ def test_a_setting_out_of_range_is_named(name: str, value: float) -> None:
 def test_a_table_without_reference_data_is_not_explained() -> None:
     with pytest.raises(errors.ModelLoadError, match=r"need reference data.*method=anchor_text"):
         loaded(None)
+
+
+def test_integrated_gradients_without_a_model_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.ModelLoadError, match=r"those of a model of Keras.*--explainer-dir PATH"):
+        loaded(None, method="integrated_gradients")
+    with pytest.raises(errors.ArtifactMissing, match=r"\*\.keras"):
+        loaded(tmp_path, method="integrated_gradients")
+
+
+def test_integrated_gradients_without_tensorflow_say_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model.keras").touch()
+    for name in ("keras", "tensorflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(errors.ModelLoadError, match=r"need TensorFlow.*path of this machine.*'tensorflow-cpu>=2"):
+        loaded(tmp_path)
 
 
 @pytest.mark.parametrize("policy", ["deny", f"sha256:{'0' * 64}"])
