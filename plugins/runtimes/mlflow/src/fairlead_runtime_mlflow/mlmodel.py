@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 import yaml
+from packaging.version import InvalidVersion, Version
 
 from fairlead import Artifact, Library, errors
 from fairlead_runtime_mlflow._plugin import SPEC
@@ -19,7 +20,10 @@ __all__ = ["PYFUNC", "MLModel", "read", "recorded", "requirements"]
 PYFUNC: Final = "python_function"
 """The flavour that every model has which can be served: how MLflow itself loads it and asks it."""
 
-_LARGEST: Final = 16 * 1024 * 1024
+_LARGEST: Final = 4 * 1024 * 1024
+"""Bytes; a signature of ten thousand columns takes one million."""
+_DEEPEST: Final = 64
+"""Levels of YAML; MLflow writes fewer than ten."""
 _LAST: Final = "utc_time_created"
 _PINNED: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)")
 _MLFLOW: Final = re.compile(r"\Amlflow(?=\s*(?:[=<>!~;]|\Z))")
@@ -30,12 +34,12 @@ _PATHS: Final = (
 """Members of a flavour that name a file or a folder of the model's own."""
 
 _FLAVOR_LIBRARIES: Final = {
-    "catboost": ("catboost_version", Library("catboost", "catboost")),
-    "lightgbm": ("lgb_version", Library("lightgbm", "lightgbm")),
+    "catboost": ("catboost_version", Library("catboost", "catboost", reads_older=True)),
+    "lightgbm": ("lgb_version", Library("lightgbm", "lightgbm", reads_older=True)),
     "pytorch": ("pytorch_version", Library("torch", "torch")),
     "sklearn": ("sklearn_version", Library("scikit-learn", "sklearn")),
-    "tensorflow": ("", Library("tensorflow", "tensorflow", alternatives=("tensorflow-cpu",))),
-    "xgboost": ("xgb_version", Library("xgboost", "xgboost", alternatives=("xgboost-cpu",))),
+    "tensorflow": ("", Library("tensorflow", "tensorflow", alternatives=("tensorflow-cpu",), reads_older=True)),
+    "xgboost": ("xgb_version", Library("xgboost", "xgboost", alternatives=("xgboost-cpu",), reads_older=True)),
 }
 """The library of a flavour, and the member of the flavour that records its version."""
 
@@ -87,6 +91,35 @@ class MLModel:
                     found[here[0] if here else library.distribution] = str(version)
         return found
 
+    def suspect(self) -> tuple[Library, str | None]:
+        """The library whose version may be why it does not load, and the version that it was saved with.
+
+        It is that of its flavour where the versions differ, else MLflow where a newer one saved it: MLflow reads what
+        its older versions have saved. The version is None where there is nothing to blame.
+        """
+        saved = self.versions()
+        if self.flavor in _FLAVOR_LIBRARIES:
+            _, library = _FLAVOR_LIBRARIES[self.flavor]
+            here = library.installed()
+            version = saved.get(library.distribution if here is None else here[0])
+            if here is None or (version and version != here[1] and not _reads(library, version, here[1])):
+                return library, version
+        library = SPEC.libraries[0]
+        here, version = library.installed(), saved.get(library.distribution)
+        is_newer = here is not None and version is not None and _is_older(here[1], version)
+        return library, version if is_newer else None
+
+
+def _reads(library: Library, saved: str, here: str) -> bool:
+    return library.reads_older and _is_older(saved, here)
+
+
+def _is_older(version: str, than: str) -> bool:
+    try:
+        return Version(version) < Version(than)
+    except InvalidVersion:
+        return False
+
 
 def read(artifact: Artifact) -> MLModel:
     """Read the file of an artefact; nothing that it names is opened.
@@ -99,7 +132,7 @@ def read(artifact: Artifact) -> MLModel:
     if path.stat().st_size > _LARGEST:
         raise errors.ModelLoadError(f"{path.name} has more than {_LARGEST} bytes.", remedy="Is it an MLflow model?")
     try:
-        document = yaml.safe_load(path.read_bytes())
+        document = yaml.load(path.read_bytes(), _Loader)  # noqa: S506  # a safe loader
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise _malformed(f"it is no YAML: {' '.join(str(error).split())}") from error
     flavors = document.get("flavors") if isinstance(document, dict) else None
@@ -116,6 +149,21 @@ def read(artifact: Artifact) -> MLModel:
     for name, flavor in flavors.items():
         _check_paths(name, flavor)
     return MLModel(path.parent, flavors, _signature(document.get("signature")), document)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what is not nested deeper than Python's stack is."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise yaml.YAMLError(f"it is nested deeper than {_DEEPEST} levels")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 def recorded(artifact: Artifact) -> Mapping[str, str]:
@@ -160,7 +208,7 @@ def _signature(signature: object) -> dict[str, Any]:
         raise _malformed("its signature is no object")
     try:
         return {name: json.loads(text) for name, text in signature.items() if text is not None}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise _malformed(f"its signature cannot be read: {error}") from error
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import sys
 import warnings
 from typing import Final
 
-from fairlead import Artifact, LoadSettings, Model, Runtime
-from fairlead.runtimes import opening, threads
+from fairlead import Artifact, LoadSettings, Model, Runtime, errors
+from fairlead.runtimes import opening, stderr, threads
 from fairlead_runtime_mlflow import delegation, inputs, mlmodel, trust
 from fairlead_runtime_mlflow._plugin import SPEC
 from fairlead_runtime_mlflow.mlmodel import PYFUNC, MLModel
 from fairlead_runtime_mlflow.model import HandedModel, PyfuncModel
 
 __all__ = ["MlflowRuntime"]
+
+_log: Final = logging.getLogger("fairlead.runtimes.mlflow")
 
 # MLflow reads it when it is imported, and would report to its authors otherwise.
 _NO_TELEMETRY: Final = "MLFLOW_DISABLE_TELEMETRY"
@@ -40,14 +43,16 @@ class MlflowRuntime(Runtime):
         if handed := delegation.load(model, takes, settings, artifact.uri):
             return HandedModel(handed, model, takes)
         trust.check(model, settings.unpickling)
-        library = SPEC.libraries[0]
-        with opening.guarded(
-            model.folder / SPEC.artifacts[0],
-            library,
-            plugin=SPEC.name,
-            recorded=model.versions().get(library.distribution),
-        ) as notes:
-            loaded = _load(model)
+        library, saved = model.suspect()
+        path = model.folder / SPEC.artifacts[0]
+        with opening.guarded(path, library, plugin=SPEC.name, recorded=saved) as notes, stderr.taken(_log):
+            try:
+                loaded = _load(model)
+            except FileNotFoundError as error:
+                raise errors.ModelLoadError(
+                    f"The MLflow model does not load, because a file is missing: {error}.",
+                    remedy="Check that the folder is whole.",
+                ) from error
         return PyfuncModel(loaded, model, takes, limit=limit, notes=[*notes, *_python_skew(model)])
 
 

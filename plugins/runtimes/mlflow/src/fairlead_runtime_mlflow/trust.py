@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import UnpicklingPolicy, errors
+from fairlead_runtime_mlflow._plugin import SPEC
 
 if TYPE_CHECKING:
     from fairlead_runtime_mlflow.mlmodel import MLModel
@@ -20,6 +21,12 @@ _DESCRIPTIONS: Final = frozenset(
     )
 )
 """Files that MLflow writes beside a model, and that it reads as text."""
+
+_LOADERS: Final = frozenset(
+    f"mlflow.{name}"
+    for name in ("lightgbm", "prophet", "pyfunc.model", "pytorch", "sklearn", "statsmodels", "tensorflow")
+)
+"""Modules of MLflow that load code from files of the folder alone; others import or fetch what ``MLmodel`` names."""
 
 _SHOWN: Final = 5
 
@@ -39,14 +46,19 @@ def runs_code(model: MLModel) -> bool:
 def check(model: MLModel, policy: UnpicklingPolicy) -> None:
     """Ask the policy before MLflow loads a model that runs code.
 
-    Every file of the folder is asked for but those that describe the model, because code may read any of them.
+    Every file of the folder is asked for but those that only describe the model, because code may read any of them.
+    ``MLmodel`` is asked for too where it names a module to import that is none of `_LOADERS`, and in a folder of no
+    other files: it can name any module of this machine.
 
     Raises:
         UnpicklingRefused: the policy does not permit one of them; nothing of the model has run.
     """
     if not runs_code(model):
         return
-    refused = [path for path in _files(model.folder) if not policy.permits(path)]
+    files = _files(model.folder)
+    if not files or str(model.pyfunc.get("loader_module")) not in _LOADERS:
+        files = [model.folder / SPEC.artifacts[0], *files]
+    refused = [path for path in files if not policy.permits(path)]
     if not refused:
         return
     names = [str(path.relative_to(model.folder)) for path in refused]

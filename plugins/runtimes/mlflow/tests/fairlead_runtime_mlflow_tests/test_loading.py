@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,9 @@ def change(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
         (END + b"flavors: {python_function: {}}\nsignature: {inputs: '3'}", "no list of columns"),
         (END + b'flavors: {python_function: {}}\nsignature: {inputs: \'[{"type": "tensor"}]\'}', "cannot be served"),
         (b"!!python/object/apply:os.system ['false']", "it is no YAML"),
+        (b"[" * 2000, "nested deeper than 64 levels"),
+        (END + b"flavors: {python_function: {}}\nsignature: {inputs: '" + b"[" * 200_000 + b"'}", "cannot be read"),
+        (b"#" * (4 * 1024 * 1024 + 1), "has more than"),
     ],
 )
 def test_a_malformed_description_is_an_error_that_says_so(tmp_path: Path, content: bytes, said: str) -> None:
@@ -137,6 +141,24 @@ def test_a_description_that_asks_for_more_than_data_needs_permission(
         load(model, DENY)
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_module_of_this_machine_is_imported_only_with_permission_for_the_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "touching_of_the_tests.py").write_text("raise OSError('imported')")
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    content = END + b"flavors: {python_function: {loader_module: touching_of_the_tests}}\n"
+    (folder / "MLmodel").write_bytes(content)
+    digests = frozenset({f"sha256:{hashlib.sha256(content).hexdigest() if trusted else '0' * 64}"})
+    expected = (errors.ModelLoadError, "imported") if trusted else (errors.UnpicklingRefused, "MLmodel")
+    for policy in (UnpicklingPolicy(UnpicklingMode.TRUSTED, digests), *(() if trusted else (DENY,))):
+        with pytest.raises(expected[0], match=expected[1]):
+            load(folder, policy)
+
+
 def test_the_versions_are_those_that_the_description_records(model: Path) -> None:
     change(model, lambda document: document["flavors"]["sklearn"].update(sklearn_version="99.0"))
     recorded = mlmodel.recorded(artifact_of(model))
@@ -148,6 +170,24 @@ def test_a_model_of_a_newer_library_that_does_not_load_names_both_versions(model
     (model / "model.skops").write_bytes(b"PK\x03\x04 of another time")
     change(model, lambda document: document.update(mlflow_version="99.0"))
     with pytest.raises(errors.ModelLoadError, match=rf"mlflow 99\.0 and does not load with {mlflow.__version__}"):
+        load(model)
+
+
+@pytest.mark.parametrize("version", ["3.0.0", mlflow.__version__, "of old"])
+def test_a_model_that_an_older_mlflow_saved_and_that_does_not_load_is_not_blamed_on_mlflow(
+    model: Path, version: str
+) -> None:
+    (model / "model.skops").write_bytes(b"PK\x03\x04 damaged")
+    change(model, lambda document: document.update(mlflow_version=version))
+    with pytest.raises(errors.ModelLoadError, match="does not load") as caught:
+        load(model)
+    assert "pip install mlflow" not in str(caught.value)
+
+
+def test_a_model_of_another_scikit_learn_that_does_not_load_names_that(model: Path) -> None:
+    (model / "model.skops").write_bytes(b"PK\x03\x04 of another time")
+    change(model, lambda document: document["flavors"]["sklearn"].update(sklearn_version="1.0.1"))
+    with pytest.raises(errors.ModelLoadError, match=r"saved with scikit-learn 1\.0\.1 and does not load with"):
         load(model)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairlead import Artifact, LoadSettings, Runtime, errors
 from fairlead.runtimes import opening, threads
-from fairlead_runtime_paddle import files, program, signals
+from fairlead_runtime_paddle import damage, files, program, signals
 from fairlead_runtime_paddle._plugin import SPEC
 from fairlead_runtime_paddle.model import PaddleModel
 
@@ -49,20 +49,17 @@ class PaddleRuntime(Runtime):
         found = files.find(artifact)
         saved_with = files.recorded(artifact)
         library = SPEC.libraries[0]
-        with opening.guarded(
-            found.program, library, plugin=SPEC.name, recorded=saved_with.get(library.distribution)
-        ) as notes:
-            predictor = self._predictor(found, count)
+        recorded = saved_with.get(library.distribution)
+        with opening.guarded(found.program, library, plugin=SPEC.name, recorded=recorded):
+            inference = self._imported()
+            has_tensors_alone = damage.check_program(found.program)
+        with opening.guarded(found.parameters, library, plugin=SPEC.name, recorded=recorded):
+            if has_tensors_alone:
+                damage.check_parameters(found.parameters)
+        with opening.guarded(found.program, library, plugin=SPEC.name, recorded=recorded) as notes:
+            predictor = _predictor(inference, found, count)
             declared = program.declared(found.program)
         return PaddleModel(predictor, declared, saved_with=saved_with, notes=notes)
-
-    def _predictor(self, found: files.Files, count: int) -> Any:
-        inference = self._imported()
-        config = inference.Config(str(found.program), str(found.parameters))
-        config.disable_gpu()
-        config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(count)
-        return inference.create_predictor(config)
 
     def _imported(self) -> Any:
         try:
@@ -72,3 +69,11 @@ class PaddleRuntime(Runtime):
                 self._handlers.restore()
                 self._handlers = None
         return inference
+
+
+def _predictor(inference: Any, found: files.Files, count: int) -> Any:
+    config = inference.Config(str(found.program), str(found.parameters))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.set_cpu_math_library_num_threads(count)
+    return inference.create_predictor(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from fairlead import errors
 __all__ = ["backend"]
 
 _ONE: Final = threading.Lock()
+_PACKAGES: Final = ("java", "org")
 _OPTIONS: Final = (
     "-Xrs",  # leaves SIGTERM and SIGINT to the server
     "-Djava.awt.headless=true",
@@ -38,7 +40,32 @@ def backend() -> Any:
             _start(jpype)
         from jpmml_evaluator.jpype import JPypeBackend
 
+        _keep_apart()
         return JPypeBackend()
+
+
+class _Apart:
+    """Jpype's way to import Java's packages as modules, for those of JPMML and Java alone.
+
+    JPMML brings a package ``dill``: whoever tries to import the module of that name, where it is not installed, would
+    get the package of Java, and not an ImportError.
+
+    Args:
+        finder: jpype's own.
+    """
+
+    def __init__(self, finder: Any) -> None:
+        self._finder = finder
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """As an importer does."""
+        return self._finder.find_spec(name, path, target) if name.partition(".")[0] in _PACKAGES else None
+
+
+def _keep_apart() -> None:
+    sys.meta_path[:] = [
+        _Apart(finder) if type(finder).__module__ == "jpype.imports" else finder for finder in sys.meta_path
+    ]
 
 
 def _start(jpype: Any) -> None:

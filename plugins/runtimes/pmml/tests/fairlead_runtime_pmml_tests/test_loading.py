@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +85,12 @@ def test_describing_the_runtime_loads_neither_jpype_nor_a_jvm() -> None:
     program = "import sys, fairlead_runtime_pmml._plugin; print({'jpype', 'jpmml_evaluator', 'numpy'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_packages_of_java_are_no_modules_of_python() -> None:
+    """JPMML has a package of that name, and whoever tries to import the module gets no ImportError."""
+    if importlib.util.find_spec("dill") is not None:
+        pytest.skip("dill is installed")
+    load(TREE)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("dill")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tritonclient.grpc
 import tritonclient.http
@@ -41,6 +42,20 @@ def test_v1_answers_with_the_records_of_jpmml(server: RunningServer) -> None:
     assert ask(server, "tree", FLOWERS) == {"predictions": expected()}
     assert ask(server, "tree", FLOWERS[:1]) == {"predictions": expected()[:1]}
     assert ask(server, "regression", [{"age": 10, "city": "bern"}]) == {"predictions": [{"price": 35.0}]}
+
+
+def test_rows_together_are_answered_as_jpmml_answers_them_and_as_each_alone(server: RunningServer) -> None:
+    numbers = np.random.default_rng(7).uniform(0, 6, (64, 2)).round(2).tolist()
+    rows: list[Any] = [dict(zip(FLOWERS[0], row, strict=True)) for row in numbers]
+    rows[3]["petal_width"] = rows[5]["petal_length"] = None
+    together = ask(server, "tree", rows)["predictions"]
+    assert together == [ask(server, "tree", [row])["predictions"][0] for row in rows]
+    frame = pd.DataFrame(rows)
+    results = make_evaluator(TREE, backend=jvm.backend()).evaluateAll(frame).astype(object)
+    assert together == results.where(results.notna(), None).to_dict("records")
+    priced = [{"age": age, "city": city} for age in (0, 10, None) for city in ("bern", "basel")]
+    each = [ask(server, "regression", [row])["predictions"][0] for row in priced]
+    assert ask(server, "regression", priced)["predictions"] == each
 
 
 def test_v2_and_grpc_answer_with_a_tensor_for_each_result_column(server: RunningServer) -> None:

@@ -22,6 +22,7 @@ SPEC: Final = RuntimeSpec(
             "tensorflow",
             alternatives=("tensorflow-cpu", "tensorflow-macos", "tf-nightly"),
             reads_older=True,
+            hint="fairlead-runtime-tensorflow[cpu]",
         ),
     ),
     settings=(

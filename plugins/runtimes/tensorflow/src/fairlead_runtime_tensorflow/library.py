@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead import errors
 from fairlead.runtimes import threads
+from fairlead_runtime_tensorflow._plugin import SPEC
 
 if TYPE_CHECKING:
     from fairlead import LoadSettings
 
-__all__ = ["device", "tensorflow"]
+__all__ = ["device", "quieten", "tensorflow"]
+
+
+def quieten() -> None:
+    """Tell TensorFlow, before it is imported, to print errors alone: it prints a warning for each wrong request."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def tensorflow(settings: LoadSettings) -> tuple[Any, list[str]]:
@@ -26,14 +32,14 @@ def tensorflow(settings: LoadSettings) -> tuple[Any, list[str]]:
         ConfigurationError: the number of threads is negative.
     """
     given, count = threads.given(settings), threads.chosen(settings)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a warning stands for each wrong request
+    quieten()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
         import tensorflow as tf
     except ImportError as error:
         raise errors.ModelLoadError(
             f"TensorFlow cannot be imported: {error}.",
-            remedy="Try: pip install tensorflow-cpu; or, with a GPU of NVIDIA: pip install 'tensorflow[and-cuda]'",
+            remedy=f"{SPEC.libraries[0].remedy}, or [gpu] with a GPU of NVIDIA; on macOS: pip install tensorflow",
         ) from error
     # Whoever has computed already in this process has made these choices.
     with contextlib.suppress(RuntimeError):

@@ -55,4 +55,4 @@ def test_without_tensorflow_the_error_says_what_to_install(tmp_path: Path) -> No
     folder = models.affine(tmp_path / "model")
     result = subprocess.run([sys.executable, "-c", _WITHOUT, str(folder)], check=True, capture_output=True, text=True)
     assert "TensorFlow cannot be imported" in result.stdout
-    assert "Try: pip install tensorflow-cpu;" in result.stdout
+    assert "Try: pip install 'fairlead-runtime-tensorflow[cpu]', or [gpu]" in result.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import random
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,82 @@ def test_a_truncated_file_of_parameters_is_an_error_that_says_so(model: Path) ->
     path = model / "inference.pdiparams"
     path.write_bytes(path.read_bytes()[:30])
     with pytest.raises(errors.ModelLoadError, match="does not load"):
+        load(model)
+
+
+@pytest.mark.parametrize("form", ["json", "old"])
+def test_noise_is_an_error_and_no_crash(programs: Path, tmp_path: Path, form: str) -> None:
+    for seed in range(20):
+        noise = random.Random(seed)
+        for part in ("program", "parameters", "both"):
+            copy = Path(shutil.copytree(programs / form, tmp_path / f"{seed}-{part}"))
+            found = files.find(artifact_of(copy))
+            chosen = [found.program, found.parameters] if part == "both" else [getattr(found, part)]
+            for path in chosen:
+                path.write_bytes(noise.randbytes(500))
+            with pytest.raises(errors.ModelLoadError, match=rf"{chosen[0].name} does not load"):
+                load(copy)
+
+
+@pytest.mark.parametrize("form", ["json", "old"])
+def test_a_file_that_breaks_off_anywhere_is_an_error_and_no_crash(programs: Path, tmp_path: Path, form: str) -> None:
+    found = files.find(artifact_of(Path(shutil.copytree(programs / form, tmp_path / "copy"))))
+    for path in (found.program, found.parameters):
+        whole = path.read_bytes()
+        for length in range(1, len(whole), len(whole) // 17):
+            path.write_bytes(whole[:length])
+            with pytest.raises(errors.ModelLoadError, match=rf"{path.name} does not load"):
+                load(path)
+        path.write_bytes(whole)
+    assert load(found.program).samples()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (b"softmax_0.tmp_0", b"softmax_7.tmp_0", "which is not declared"),
+        (b"fetch", b"fresh", "none that fetches an answer"),
+        (b"make_programs", b"make\xffprograms", "utf-8"),
+    ],
+)
+def test_an_old_program_whose_operators_cannot_run_is_an_error_and_no_crash(
+    programs: Path, tmp_path: Path, before: bytes, after: bytes, said: str
+) -> None:
+    copy = Path(shutil.copytree(programs / "old", tmp_path / "copy"))
+    path = files.find(artifact_of(copy)).program
+    everywhere = after == b"fresh"
+    path.write_bytes(path.read_bytes().replace(before, after, -1 if everywhere else 1))
+    with pytest.raises(errors.ModelLoadError, match=said):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"magic":"pir"', b'"magic":"pip"'),
+        (b'"N":"name"', b'"N":"n`me"'),
+        (b'"OA":[1,0,1],', b""),
+        (b'"AT":{"#":"0.a_i32","D":0},"N":"col"', b'"N":"col"'),
+        (b'"ops":[', b'"ops":[0,'),
+        (b"{", b"[" * 50_000),
+    ],
+)
+def test_a_json_program_that_lacks_what_each_has_is_an_error_and_no_crash(
+    model: Path, before: bytes, after: bytes
+) -> None:
+    path = model / "inference.json"
+    assert before in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(before, after, 1))
+    with pytest.raises(errors.ModelLoadError, match=r"inference\.json does not load"):
+        load(model)
+
+
+def test_a_tensor_that_says_to_be_larger_than_its_file_is_an_error_that_says_so(model: Path) -> None:
+    path = model / "inference.pdiparams"
+    header = b"\x08\x05\x10\x04\x10\x03"  # FP32 of the shape [4, 3]
+    assert path.read_bytes().count(header) == 1
+    path.write_bytes(path.read_bytes().replace(header, b"\x08\x05\x10\x04\x10\x7f"))
+    with pytest.raises(errors.ModelLoadError, match="breaks off in the tensor at byte 36"):
         load(model)
 
 
