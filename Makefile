@@ -68,7 +68,12 @@ type: install ## mypy, strict
 	@$(BIN)/mypy $(SOURCES)
 
 unit: install ## pytest
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+ifneq ($(PYTEST_ARGS),)
+	@$(BIN)/pytest $(PYTEST_ARGS)
+else
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile core/tests plugins tests/architecture tests/conformance tests/e2e
+	@$(BIN)/pytest tests/integration # alone: it loads servers with all that the machine has
+endif
 
 apart: install ## what cannot share the environment of all others
 	@$(MAKE) --no-print-directory test-plugin P=explainers/alibi
