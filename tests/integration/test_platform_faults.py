@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -134,10 +135,16 @@ def test_a_model_that_never_loads_says_why_and_heals(running: Platform, tmp_path
     folder.mkdir()
     (folder / "model.joblib").write_bytes(b"this is no pickle")
     running.declare(isvc("late", folder), "late.yaml")
-    eventually(lambda: running.condition("late", "PredictorReady").get("status") == "False")
-    status = running.status("late")["modelStatus"]
-    assert status["transitionStatus"] == "BlockedByFailedLoad"
-    assert status["lastFailureInfo"]["reason"] == "ModelLoadFailed"
+    seen: list[dict[str, Any]] = []
+
+    def has_failed() -> bool:
+        seen[:] = [running.status("late")]  # one look: another attempt may begin before the next
+        conditions = {each["type"]: each["status"] for each in seen[0].get("conditions", [])}
+        transition = seen[0].get("modelStatus", {}).get("transitionStatus")
+        return (conditions.get("PredictorReady"), transition) == ("False", "BlockedByFailedLoad")
+
+    eventually(has_failed)
+    assert seen[0]["modelStatus"]["lastFailureInfo"]["reason"] == "ModelLoadFailed"
     assert "model.joblib" in running.run("describe", "late")
     constant(folder, 5.0)
     running.wait_ready("late")

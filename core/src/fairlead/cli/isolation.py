@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from fairlead import errors
 from fairlead.local.replicas.commands import ISOLATED
-from fairlead.plugins import Plugins
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from fairlead.contracts.runtime import Artifact, RuntimeSpec
     from fairlead.local.replicas.needs import Need
+    from fairlead.plugins import Plugins
     from fairlead.settings import ServerSettings
 
 __all__ = ["CHOICES", "enter"]
@@ -31,7 +31,7 @@ CHOICES = ("auto", "off")
 _log = logging.getLogger("fairlead.server")
 
 
-def enter(args: argparse.Namespace, settings: ServerSettings) -> None:
+def enter(args: argparse.Namespace, settings: ServerSettings, plugins: Plugins) -> None:
     """Go on in an environment of its own where packages that the model or its explainer asks for are missing here.
 
     The environment is made where there is none yet, and then runs the same command line in place of this process. It
@@ -43,7 +43,6 @@ def enter(args: argparse.Namespace, settings: ServerSettings) -> None:
     made = os.environ.pop(ISOLATED, None)  # not for what the model starts
     if made is not None or args.isolate == "off":
         return
-    plugins = Plugins.discover()
     try:
         need = _need(args, settings, plugins)
         python = None if need is None else _python(need, plugins)

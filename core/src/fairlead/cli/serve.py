@@ -148,6 +148,7 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
     from fairlead.cli.assignment import Assignment
     from fairlead.cli.hangup import Hangup, ignore_hangups
     from fairlead.engine import garbage
+    from fairlead.plugins import Plugins
     from fairlead.runtimes import threads
 
     _allow_many_connections()
@@ -160,14 +161,15 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
         garbage.begin()
         _work(args, settings, assignment)
         return 0
-    isolation.enter(args, settings)
+    plugins = Plugins.discover()
+    isolation.enter(args, settings, plugins)
     _check_flags(args)
     _check_variables(os.environ)
     hangup = Hangup()
     if args.workers > 1:
         return workers.supervise(args.workers, settings, hangup, share=_shares(args, settings))
     garbage.begin()
-    _serve(args, settings, hangup)
+    _serve(args, settings, plugins, hangup)
     return 0
 
 
@@ -178,13 +180,11 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _serve(args: argparse.Namespace, settings: ServerSettings, hangup: Hangup) -> None:
+def _serve(args: argparse.Namespace, settings: ServerSettings, plugins: Plugins, hangup: Hangup) -> None:
     """Serve in this process alone."""
     from fairlead.cli import logs
     from fairlead.engine.engine import Engine
-    from fairlead.plugins import Plugins
 
-    plugins = Plugins.discover()
     sources, repository = _models(args, plugins)
     with _traced() as tracing:
         from fairlead.rest.alone import Alone
