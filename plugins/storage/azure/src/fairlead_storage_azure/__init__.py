@@ -1,0 +1,1 @@
+"""Azure Blob Storage and Azure Files for Fairlead, over their REST interfaces."""

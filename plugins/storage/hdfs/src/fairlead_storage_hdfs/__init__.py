@@ -1,0 +1,1 @@
+"""Models from HDFS for Fairlead, over the WebHDFS REST API."""

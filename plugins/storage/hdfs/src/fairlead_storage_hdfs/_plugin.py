@@ -1,0 +1,38 @@
+"""What the core needs to know of this provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from fairlead import StorageSpec, hookimpl
+
+__all__ = ["SPEC", "fairlead_storage_providers"]
+
+SPEC: Final = StorageSpec(
+    name="hdfs",
+    prefixes=("hdfs://", "webhdfs://", "swebhdfs://"),
+    factory="fairlead_storage_hdfs.provider:HdfsProvider",
+    credentials=(
+        "HDFS_NAMENODE",
+        "HDFS_ROOTPATH",
+        "HDFS_DELEGATION_TOKEN",
+        "HADOOP_USER_NAME",
+        "USER_PROXY",
+        "HEADERS",
+        "TLS_CERT",
+        "TLS_KEY",
+        "TLS_CA",
+        "TLS_SKIP_VERIFY",
+        "N_THREADS",
+        "KERBEROS_KEYTAB",
+        "KERBEROS_PRINCIPAL",
+        "FAIRLEAD_STORAGE_*",
+    ),
+)
+
+
+@hookimpl
+def fairlead_storage_providers() -> Iterable[StorageSpec]:
+    """The provider for HDFS."""
+    return (SPEC,)
