@@ -1,6 +1,6 @@
 """What every kind and every part of one is made from: names, strictness, metadata, and the way back to a manifest."""
 
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import pydantic
 from pydantic import alias_generators
@@ -66,6 +66,9 @@ class Metadata(Part):
 
 class Resource(Part):
     """An object of one of the kinds, as a manifest declares it and a cluster stores it."""
+
+    hidden_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose values are shown in no message."""
 
     api_version: str
     kind: str

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from fairlead.api.inferencegraph import InferenceGraph
 from fairlead.api.inferenceservice import InferenceService
+from fairlead.api.kubernetes import ConfigMap, Secret, ServiceAccount
 from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
 from fairlead.api.storagecontainer import ClusterStorageContainer
 from fairlead.api.trainedmodel import TrainedModel
@@ -15,7 +16,7 @@ from fairlead.api.trainedmodel import TrainedModel
 if TYPE_CHECKING:
     from fairlead.api import base
 
-__all__ = ["KINDS", "find", "why_unknown"]
+__all__ = ["KINDS", "KUBERNETES_KINDS", "find", "why_unknown"]
 
 KINDS: Final[Sequence[type[base.Resource]]] = (
     InferenceService,
@@ -25,9 +26,12 @@ KINDS: Final[Sequence[type[base.Resource]]] = (
     InferenceGraph,
     TrainedModel,
 )
-"""Every kind."""
+"""Every kind of ``serving.kserve.io``."""
 
-_BY_IDENTITY: Final = {kind.identity(): kind for kind in KINDS}
+KUBERNETES_KINDS: Final[Sequence[type[base.Resource]]] = (Secret, ConfigMap, ServiceAccount)
+"""The kinds of Kubernetes' own that are read beside them, because services name them."""
+
+_BY_IDENTITY: Final = {kind.identity(): kind for kind in (*KINDS, *KUBERNETES_KINDS)}
 
 
 def find(api_version: str, kind: str) -> type[base.Resource] | None:

@@ -60,6 +60,9 @@ def _mistake(kind: type[base.Resource], error: ErrorDetails) -> str:
             return _unknown(kind, path)
         case "missing":
             return f"{_shown(path[:-1]) or 'it'} needs {path[-1]}."
+        case _ if path[0] in kind.hidden_fields:
+            wanted = _WANTED.get(error["type"]) or "allowed here"
+            return f"{_shown(path)} is not {wanted}." + (" Write it in quotes." if wanted == "a text" else "")
         case _:
             wanted = _WANTED.get(error["type"]) or _bound(error)
             quotes = isinstance(error["input"], int | float) and error["type"] in ("string_type", "quantity")

@@ -1,6 +1,7 @@
 """Plain scalars of YAML, read as Kubernetes' tools read them (YAML 1.1, with JSON's types and no others).
 
-A date is a text. Sexagesimal numbers are texts too, so that ``12:30`` stays what it is.
+A date is a text. Sexagesimal numbers are texts too, so that ``12:30`` stays what it is. Errors do not repeat what they
+are about, which may be secret.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def resolved(text: str) -> Scalar:
         number = float(text)
         if math.isfinite(number):
             return number
-        raise ValueError(f"{text[:80]} is too large for a number")
+        raise ValueError("it is too large for a number")
     if _NOT_FINITE.fullmatch(text):
         raise ValueError(f"{text} is no number that JSON has")
     return text
@@ -70,14 +71,14 @@ def tagged(text: str, tag: str) -> Scalar:
     if types is float and type(value) is int:
         return float(value)
     if type(value) is not types:
-        raise ValueError(f"{text[:80]!r} is not of the type !!{short}")
+        raise ValueError(f"it is not of the type !!{short}")
     return value
 
 
 def _integer(text: str, radix: int) -> Scalar:
     digits = text.replace("_", "")
     if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"{text[:80]}... is too large for a number")
+        raise ValueError("it is too large for a number")
     try:
         return int(digits, 0 if radix != 8 else 8)
     except ValueError:  # a prefix with no digit behind it

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Explained", "add_arguments", "run"]
 
 _EPILOG: Final = """\
-Nothing is run. ServingRuntimes, ClusterServingRuntimes and ClusterStorageContainers among the manifests count.
+Nothing is run. ServingRuntimes, ClusterServingRuntimes, ClusterStorageContainers, Secrets, ConfigMaps and
+ServiceAccounts among the manifests count; no value of a Secret is printed.
 The status is 0 when every service can run, 1 when one cannot, and 2 when a manifest is wrong.
 
 examples:
@@ -157,7 +158,7 @@ def _named(value: Any, name: str = "") -> Any:
     if name in _VERBATIM:
         return json.loads(json.dumps(dict(value) if value is not None else None))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.repr}
     if isinstance(value, dict):
         return {_camel(key): _named(each, key) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -12,7 +12,7 @@ from fairlead.contracts.autoscaler import MetricTarget, TargetKind
 
 if TYPE_CHECKING:
     from fairlead.cli.explain import Explained
-    from fairlead.resolve import Candidate, ResolvedCanary, ResolvedComponent, ResolvedService, Scaling
+    from fairlead.resolve import Candidate, ResolvedCanary, ResolvedComponent, ResolvedService, Scaling, Source
 
 __all__ = ["text", "width"]
 
@@ -90,6 +90,8 @@ def _component(component: ResolvedComponent, columns: int) -> Iterator[str]:
         asked = f", at the version {model.runtime_version}" if model.runtime_version else ""
         fields.append(("runtime", f"{model.runtime.name} ({made}){asked}"))
     fields += ((_source_label(index), each) for index, each in enumerate(_sources(component)))
+    if asks := dict.fromkeys(who for each in component.sources if (who := _credentials(each))):
+        fields.append(("credentials", " and ".join(asks)))
     main, *others = component.pod["containers"]
     command = [str(each) for each in (*(main.get("command") or ()), *(main.get("args") or ()))]
     fields.append(("command", shlex.join(command) if command else "that of the image"))
@@ -107,6 +109,19 @@ def _source_label(index: int) -> str:
 
 def _sources(component: ResolvedComponent) -> list[str]:
     return [f"{each.uri} in {each.mount_path}" for each in component.sources] or ["none"]
+
+
+def _credentials(source: Source) -> str:
+    """What names the credentials of an artefact; empty where nothing does."""
+    names = source.credentials
+    if names is None:
+        return ""
+    if names.specified:
+        where = f"the entry {names.entry.key} of the Secret {names.entry.secret}" if names.entry else ""
+        return " and ".join(filter(None, (where, "parameters of storage" if names.parameters else "")))
+    logins = [f"the Secret {each}" for each in names.pull_secrets]
+    first = f"the Secret {names.secret}" if names.secret else f"the ServiceAccount {names.account}"
+    return " and ".join([first, *logins])
 
 
 def _limits(component: ResolvedComponent) -> Iterator[tuple[str, str]]:

@@ -259,7 +259,10 @@ class Session:
     def _remove(self, platform: Running, namespace: str, name: str) -> bool:
         removed = platform.remove(namespace, name)
         for each in self._world.resources if removed else ():
-            if (each.metadata.namespace or "default", each.metadata.name) == (namespace, name):
+            if each.kind == "InferenceService" and (each.metadata.namespace or "default", each.metadata.name) == (
+                namespace,
+                name,
+            ):
                 self._removed[namespace, name] = each
         return removed
 

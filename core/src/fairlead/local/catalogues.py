@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
+from fairlead.api.kubernetes import ConfigMap, Secret, ServiceAccount
 from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
 from fairlead.api.storagecontainer import ClusterStorageContainer
 from fairlead.plugins import Kind, Plugins
 from fairlead.resolve import defaults
 from fairlead.resolve.catalogue import Catalogue
+from fairlead.resolve.secrets import Vault
 
 if TYPE_CHECKING:
     from fairlead.api.base import Resource
@@ -26,8 +28,8 @@ def installed(plugins: Plugins, resources: Sequence[Resource] = ()) -> Catalogue
 
     Args:
         plugins: the plugins of this process.
-        resources: objects that were read; ServingRuntimes, ClusterServingRuntimes and ClusterStorageContainers among
-            them count. ServingRuntimes that name no namespace are in ``default``.
+        resources: objects that were read; ServingRuntimes, ClusterServingRuntimes, ClusterStorageContainers, Secrets,
+            ConfigMaps and ServiceAccounts among them count. Those that name no namespace are in ``default``.
     """
     versions: dict[str, str] = {}
     missing: dict[str, str] = {}
@@ -48,6 +50,7 @@ def installed(plugins: Plugins, resources: Sequence[Resource] = ()) -> Catalogue
         storage=plugins.storage_providers(),
         storage_containers=tuple(each for each in resources if isinstance(each, ClusterStorageContainer)),
         autoscalers=plugins.autoscalers(),
+        vault=Vault.of(each.manifest() for each in resources if isinstance(each, Secret | ConfigMap | ServiceAccount)),
     )
 
 

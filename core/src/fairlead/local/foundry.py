@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 from fairlead.contracts.quantities import in_bytes
+from fairlead.local.declared import Declared
 from fairlead.local.deployment import Deployment
-from fairlead.local.replicas import unsupported
+from fairlead.local.replicas import commands, unsupported
 from fairlead.local.replicas.listening import listening
 from fairlead.local.replicas.orders import Order
 from fairlead.local.replicas.replica import Replica, Tools
@@ -45,6 +46,7 @@ class Foundry:
         plugins: the plugins that there are.
         clock: seconds of Unix time.
         machine: what there is to be had.
+        declared: what is declared now of Secrets and what names them.
         on_change: called when a replica changes.
         follow: told of each deployment that is made.
     """
@@ -56,11 +58,13 @@ class Foundry:
         clock: Callable[[], float],
         machine: Machine,
         *,
+        declared: Declared | None = None,
         on_change: Callable[[], None],
         follow: Callable[[Deployment], None],
     ) -> None:
         self._folder, self._clock, self._on_change, self._follow = folder, clock, on_change, follow
-        self._tools = Tools.of(plugins, folder=folder, clock=clock)
+        self._declared = declared or Declared()
+        self._tools = Tools.of(plugins, folder=folder, clock=clock, declared=self._declared)
         self._machine = machine
         self._spare = max(machine.memory / 10, min(_GIB, machine.memory / 4))
         self._most = _AT_ONCE * max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
@@ -69,7 +73,10 @@ class Foundry:
 
     def judge(self, service: Service, resolved: ResolvedService, component: ResolvedComponent) -> tuple[str, ...]:
         """What of a component has no effect here; as `fairlead.local.service.Deployer`."""
-        return unsupported.of_component(component, self._order(service, component.name, component, resolved))
+        order = self._order(service, component.name, component, resolved)
+        notes = unsupported.of_component(component, order)
+        commands.check(order)
+        return notes
 
     def deploy(self, service: Service, revision: str, component: ResolvedComponent, *, known: bool) -> Deployment:
         """The deployment of a revision, without replicas yet; as `fairlead.local.service.Deployer`."""
@@ -165,6 +172,7 @@ class Foundry:
             predictor_name=f"{resolved.predictor.name}.{namespace}" if asks else None,
             folder=self._folder.replica(namespace, name),
             logs=self._folder.log(namespace, name),
+            declared=self._declared,
         )
 
 

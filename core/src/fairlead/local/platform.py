@@ -17,6 +17,7 @@ from fairlead.api import InferenceService
 from fairlead.local import catalogues, views
 from fairlead.local.config import CONFIG
 from fairlead.local.datapath import DataPath
+from fairlead.local.declared import Declared
 from fairlead.local.foundry import Foundry, free_port
 from fairlead.local.keeper import Keeper
 from fairlead.local.machine import Machine
@@ -85,7 +86,16 @@ class Platform:
         self._keeper = Keeper(folder)
         machine = Machine()
         self._scaling = Scaling(plugins, clock, machine)
-        self._foundry = Foundry(folder, plugins, clock, machine, on_change=self.touch, follow=self._scaling.follow)
+        self._declared = Declared()
+        self._foundry = Foundry(
+            folder,
+            plugins,
+            clock,
+            machine,
+            declared=self._declared,
+            on_change=self.touch,
+            follow=self._scaling.follow,
+        )
         self._path = DataPath(
             folder,
             host=host,
@@ -163,6 +173,7 @@ class Platform:
         catalogue = catalogues.installed(self._plugins, resources)
         if catalogue != self._catalogue:  # so that services know by one look that theirs is the same
             self._catalogue = catalogue
+        self._declared.vault = catalogue.vault
         now = self._clock()
         declared = {key_of(each): each for each in resources if isinstance(each, InferenceService)}
         for key in self._services.keys() - declared.keys():

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from fairlead.resolve.secrets import Vault
+
 if TYPE_CHECKING:
     from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
     from fairlead.api.storagecontainer import ClusterStorageContainer
@@ -29,6 +31,7 @@ class Catalogue:
         storage: the storage providers that are installed, by name.
         storage_containers: the ClusterStorageContainers that manifests declare.
         autoscalers: the strategies that are installed, by name.
+        vault: the Secrets, ConfigMaps and ServiceAccounts of all namespaces.
     """
 
     runtimes: tuple[ServingRuntime, ...] = ()
@@ -39,3 +42,4 @@ class Catalogue:
     storage: Mapping[str, StorageSpec] = dataclasses.field(default_factory=dict)
     storage_containers: tuple[ClusterStorageContainer, ...] = ()
     autoscalers: Mapping[str, AutoscalerSpec] = dataclasses.field(default_factory=dict)
+    vault: Vault = dataclasses.field(default_factory=Vault)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fairlead import errors
 from fairlead.api.inferenceservice import ExplainerSpec
 from fairlead.api.predictor import PredictorSpec
-from fairlead.resolve import containers, labels, modelling, placeholders, scaling, storage
+from fairlead.resolve import access, containers, labels, modelling, placeholders, scaling, storage
 from fairlead.resolve.context import Context, Parts
 from fairlead.resolve.service import ComponentKind, ResolvedComponent
 
@@ -39,6 +39,7 @@ def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, 
     scaled, scaling_warnings = scaling.scaling(
         spec, annotations, mode=context.mode, catalogue=context.catalogue, place=declared.path
     )
+    sources, access_warnings = access.granted(parts.sources, parts.pod, annotations, declared.path, context)
     resolved = ResolvedComponent(
         kind=declared.kind,
         name=declared.object_name,
@@ -54,7 +55,7 @@ def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, 
         annotations=labels.component_annotations(
             context.config, runtime=parts.annotations, service=metadata.annotations, component=spec.annotations
         ),
-        sources=parts.sources,
+        sources=sources,
         scaling=scaled,
         model=parts.model,
         timeout=None if spec.timeout is None else float(spec.timeout),
@@ -63,8 +64,8 @@ def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, 
         logger=spec.logger,
         batcher=spec.batcher,
     )
-    unfetched = storage.unfetched(parts.sources, declared.path, context.catalogue)
-    return resolved, (*parts.warnings, *scaling_warnings, *unfetched)
+    unfetched = storage.unfetched(sources, declared.path, context.catalogue)
+    return resolved, (*parts.warnings, *scaling_warnings, *access_warnings, *unfetched)
 
 
 def _parts(declared: Declared, context: Context) -> Parts:

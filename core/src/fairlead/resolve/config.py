@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["DISALLOWED_ANNOTATIONS", "DISALLOWED_LABELS", "Config"]
+__all__ = ["DISALLOWED_ANNOTATIONS", "DISALLOWED_LABELS", "Config", "CredentialsConfig"]
 
 DISALLOWED_ANNOTATIONS: Final = frozenset(
     {
@@ -24,6 +24,29 @@ DISALLOWED_ANNOTATIONS: Final = frozenset(
 
 DISALLOWED_LABELS: Final = frozenset({"networking.knative.dev/visibility"})
 """Labels of an InferenceService that its revisions do not get."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsConfig:
+    """How Secrets are named and read: the key ``credentials`` of KServe's ConfigMap.
+
+    Attributes:
+        annotation: the annotation that names the one Secret of a service.
+        entries: the Secret whose entries ``storage`` of a model names.
+        gcs_key: the key of a service account file of Google Cloud.
+        s3_access_key_id: the key of the id of an access key of S3.
+        s3_secret_access_key: the key of the secret access key of S3.
+        s3: settings of S3 where a Secret says nothing, as variables: ``S3_ENDPOINT``, ``S3_USE_HTTPS``,
+            ``AWS_DEFAULT_REGION``, ``S3_VERIFY_SSL``, ``S3_USER_VIRTUAL_BUCKET``, ``S3_USE_ACCELERATE``,
+            ``awsAnonymousCredential``, ``AWS_CA_BUNDLE_CONFIGMAP``, ``AWS_CA_BUNDLE``.
+    """
+
+    annotation: str = "serving.kserve.io/storageSecretName"
+    entries: str = "storage-config"
+    gcs_key: str = "gcloud-application-credentials.json"
+    s3_access_key_id: str = "AWS_ACCESS_KEY_ID"
+    s3_secret_access_key: str = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  # the name of a key
+    s3: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +65,7 @@ class Config:
         gpu_resources: resources that count as a GPU.
         predictor_host: how transformers and explainers ask the predictor, with ``{{.Name}}`` (the predictor's object)
             and ``{{.Namespace}}``; what runs them may put another address in its place.
+        credentials: how Secrets are named and read.
     """
 
     default_mode: str = "Knative"
@@ -54,3 +78,4 @@ class Config:
     url_scheme: str = "http"
     gpu_resources: tuple[str, ...] = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
     predictor_host: str = "{{.Name}}.{{.Namespace}}"
+    credentials: CredentialsConfig = dataclasses.field(default_factory=CredentialsConfig)

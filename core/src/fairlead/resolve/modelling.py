@@ -48,10 +48,9 @@ def parts(spec: PredictorSpec, model: ModelSpec, path: str, context: Context) ->
     """
     chosen = selection.select(model, namespace=context.namespace, catalogue=context.catalogue)
     runtime = chosen.runtime
-    sources = (
-        *storage.of_model(model, f"{path}.model", context.catalogue),
-        *storage.of_component(spec, path, context.catalogue),
-    )
+    annotations = {**(context.service.metadata.annotations or {}), **(spec.annotations or {})}
+    of_model, told = storage.of_model(model, f"{path}.model", annotations, context)
+    sources = (*of_model, *storage.of_component(spec, path, context.catalogue))
     if path == _STABLE:
         storage.check_container_name(spec, sources, context.catalogue)
     format_name = model.model_format.name if model.model_format else ""
@@ -81,7 +80,7 @@ def parts(spec: PredictorSpec, model: ModelSpec, path: str, context: Context) ->
         labels=runtime.spec.labels or {},
         annotations=runtime.spec.annotations or {},
         service_labels=added.labels,
-        warnings=tuple(_warnings(model, chosen, rendered[0], sources, path)),
+        warnings=(*told, *_warnings(model, chosen, rendered[0], sources, path)),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fairlead.api.inferenceservice import InferenceService
     from fairlead.resolve.catalogue import Catalogue
     from fairlead.resolve.config import Config
+    from fairlead.resolve.service import Source
 
 __all__ = ["MIRROR_ANNOTATION", "STOP_ANNOTATION", "resolve", "revision_digest"]
 
@@ -83,7 +84,7 @@ def revision_digest(component: ResolvedComponent) -> str:
     model = component.model
     content = {
         "pod": component.pod,
-        "sources": [dataclasses.astuple(each) for each in component.sources],
+        "sources": [_declared(each) for each in component.sources],
         "model": model
         and {
             "format": [model.format, model.format_version],
@@ -96,6 +97,12 @@ def revision_digest(component: ResolvedComponent) -> str:
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _declared(source: Source) -> list[object]:
+    """What of an artefact makes another revision; its ServiceAccount is in the pod."""
+    names = source.credentials.declared if source.credentials is not None else ()
+    return [source.uri, source.mount_path, *names]
 
 
 def _mode(annotations: Mapping[str, str], config: Config) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fairlead.api.component import Batcher, LoggerSpec
     from fairlead.api.inferenceservice import InferenceService
     from fairlead.contracts.autoscaler import ScalingSpec
+    from fairlead.resolve.credentials import Credentials
 
 __all__ = [
     "MODEL_PATH",
@@ -47,10 +48,13 @@ class Source:
     Attributes:
         uri: where it comes from.
         mount_path: the folder in which its containers find it.
+        credentials: what names its credentials; None where nothing does, so that the ServiceAccount ``default`` counts
+            if there is one.
     """
 
     uri: str
     mount_path: str = MODEL_PATH
+    credentials: Credentials | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

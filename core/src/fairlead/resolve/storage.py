@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
-from fairlead.resolve import remedies
+from fairlead.resolve import remedies, storage_spec
 from fairlead.resolve.service import MODEL_PATH, Source
 
 if TYPE_CHECKING:
     from fairlead.api.component import ComponentFields
     from fairlead.api.predictor import PredictorExtension, PredictorSpec
+    from fairlead.contracts.storage import StorageSpec
     from fairlead.resolve.catalogue import Catalogue
+    from fairlead.resolve.context import Context
 
 __all__ = [
     "STORAGE_VARIABLE",
@@ -22,6 +24,7 @@ __all__ = [
     "of_component",
     "of_containers",
     "of_model",
+    "provider",
     "unfetched",
 ]
 
@@ -60,28 +63,35 @@ def of_component(component: ComponentFields, place: str, catalogue: Catalogue) -
     return tuple(found)
 
 
-def of_model(model: PredictorExtension, place: str, catalogue: Catalogue) -> tuple[Source, ...]:
-    """The artefact that ``storageUri`` of a model names; none where there is no such.
+def of_model(
+    model: PredictorExtension, place: str, annotations: Mapping[str, str], context: Context
+) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """The artefact that ``storageUri`` or ``storage`` of a model names, if any, and what a user should know of it.
 
     Raises:
         Unresolvable: nothing is known to fetch it, or it is described in a way that is not supported.
     """
-    if model.storage is not None and model.storage.model_dump(exclude_none=True):
-        raise errors.Unresolvable(
-            "UnsupportedStorageSpec",
-            f"{place}.storage describes the artefact by an entry of the storage secret, which is not read here.",
-            remedy=f"Give the whole address as {place}.storageUri, and the credentials in the environment.",
-        )
     if model.confidential is not None and model.confidential.enabled:
         raise errors.Unresolvable(
             "UnsupportedConfidential",
             f"{place}.confidential asks for a model that is decrypted, which nothing here does.",
             remedy="Store the model as it is, and take confidential out.",
         )
+    if model.storage is not None and model.storage.model_dump(exclude_none=True):
+        found = storage_spec.located(
+            model.storage,
+            model.storage_uri,
+            place,
+            namespace=context.namespace,
+            annotations=annotations,
+            vault=context.catalogue.vault,
+            config=context.config.credentials,
+        )
+        return (Source(uri=found.uri, credentials=found.credentials),), found.warnings
     if model.storage_uri is None:
-        return ()
-    check_uri(model.storage_uri, f"{place}.storageUri", catalogue)
-    return (Source(uri=model.storage_uri),)
+        return (), ()
+    check_uri(model.storage_uri, f"{place}.storageUri", context.catalogue)
+    return (Source(uri=model.storage_uri),), ()
 
 
 def of_containers(
@@ -134,7 +144,7 @@ def check_uri(uri: str, place: str, catalogue: Catalogue) -> None:
         Unresolvable: nothing is known to fetch it.
     """
     match = _SCHEME.match(uri)
-    if match is None or match[1] in _SCHEMES or _provider(uri, catalogue) or _declared(uri, catalogue):
+    if match is None or match[1] in _SCHEMES or provider(uri, catalogue) or _declared(uri, catalogue):
         return
     near = remedies.near(match[1], _SCHEMES)
     plugin = re.sub(r"[^a-z0-9]+", "-", match[1].casefold())
@@ -151,7 +161,7 @@ def unfetched(sources: tuple[Source, ...], place: str, catalogue: Catalogue) -> 
     found = []
     for source in sources:
         match = _SCHEME.match(source.uri)
-        if match is None or _provider(source.uri, catalogue) or _declared(source.uri, catalogue):
+        if match is None or provider(source.uri, catalogue) or _declared(source.uri, catalogue):
             continue
         found.append(f"{place}: no storage provider that is installed here takes {match[1]}:// ({_shown(source.uri)}).")
     return tuple(found)
@@ -185,11 +195,14 @@ def check_container_name(predictor: PredictorSpec, sources: tuple[Source, ...], 
         )
 
 
-def _provider(uri: str, catalogue: Catalogue) -> bool:
-    return any(
-        uri.startswith(each.prefixes) or any(re.match(pattern, uri) for pattern in each.patterns)
-        for each in catalogue.storage.values()
-    )
+def provider(uri: str, catalogue: Catalogue) -> StorageSpec | None:
+    """The installed provider that takes an address: by pattern, else by the longest prefix; None where none does."""
+    specs = catalogue.storage.values()
+    for each in specs:
+        if any(re.match(pattern, uri) for pattern in each.patterns):
+            return each
+    fitting = [(len(prefix), each) for each in specs for prefix in each.prefixes if uri.startswith(prefix)]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
 
 def _declared(uri: str, catalogue: Catalogue) -> bool:

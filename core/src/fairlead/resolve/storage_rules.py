@@ -10,6 +10,7 @@ from fairlead import errors
 from fairlead.api.inferenceservice import ExplainerSpec
 from fairlead.api.predictor import PredictorSpec
 from fairlead.resolve import findings, implementations, storage
+from fairlead.resolve.storage_entries import SPECIFIED_TYPES
 
 if TYPE_CHECKING:
     from fairlead.api.component import StorageUri
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from fairlead.api.predictor import ConfidentialSpec, PredictorExtension
     from fairlead.resolve.catalogue import Catalogue
 
-__all__ = ["SPECIFIED_TYPES", "check_storage", "scheme"]
-
-SPECIFIED_TYPES: Final = ("s3", "hdfs", "webhdfs")
-"""The types of storage that an entry of the storage secret can describe."""
+__all__ = ["check_storage", "scheme"]
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _RESOURCE_ID: Final = re.compile(r"kbs:///[^/\s]+/[^/\s]+/[^/\s]+")

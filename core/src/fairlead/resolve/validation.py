@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fairlead import errors
 from fairlead.api.inferencegraph import InferenceGraph
 from fairlead.api.inferenceservice import InferenceService
+from fairlead.api.kubernetes import ConfigMap, Secret, ServiceAccount
 from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
 from fairlead.api.storagecontainer import ClusterStorageContainer
 from fairlead.api.trainedmodel import TrainedModel
@@ -20,6 +21,7 @@ from fairlead.resolve import (
     defaults,
     findings,
     graph_rules,
+    kubernetes_rules,
     model_rules,
     runtime_rules,
     service_rules,
@@ -144,6 +146,10 @@ def _check(
             model_rules.check_trained_model(found, resource, None)
         case ClusterStorageContainer():
             model_rules.check_storage_container(found, resource)
+        case Secret() | ConfigMap():
+            kubernetes_rules.check_values(found, resource)
+        case ServiceAccount():
+            kubernetes_rules.check_account(found, resource)
         case _:
             raise TypeError(f"{type(resource).__name__} has no rules")
 

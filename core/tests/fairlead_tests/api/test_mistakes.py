@@ -161,10 +161,11 @@ def test_json_has_no_lines() -> None:
             ),
         ),
         (
-            "apiVersion: v1\nkind: Secret",
+            "apiVersion: apps/v1\nkind: Deployment",
             (
-                "isvc.yaml:2: There is no kind 'Secret' of 'v1' here. The kinds are InferenceService, ServingRuntime, "
-                "ClusterServingRuntime, ClusterStorageContainer, InferenceGraph, TrainedModel."
+                "isvc.yaml:2: There is no kind 'Deployment' of 'apps/v1' here. The kinds are InferenceService, "
+                "ServingRuntime, ClusterServingRuntime, ClusterStorageContainer, InferenceGraph, TrainedModel, Secret, "
+                "ConfigMap, ServiceAccount."
             ),
         ),
     ],

@@ -148,8 +148,8 @@ def test_two_containers_cannot_ask_for_two_artefacts_in_one_folder() -> None:
 @pytest.mark.parametrize(
     ("field", "condition"),
     [
-        ("storage: {key: minio, path: a/b}", "UnsupportedStorageSpec"),
-        ("storageUri: 's3://a', storage: {key: minio}", "UnsupportedStorageSpec"),
+        ("storage: {key: minio, path: a/b}", "SecretNotFound"),
+        ("storageUri: 's3://a', storage: {key: minio}", "SecretNotFound"),
         ("storageUri: 's3://a', confidential: {enabled: true}", "UnsupportedConfidential"),
     ],
 )

@@ -7,11 +7,11 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 from fairlead.contracts.unpickling import UnpicklingPolicy
-from fairlead.local.replicas import listening
+from fairlead.local.replicas import listening, references
 from fairlead.local.replicas.listening import GRPC_FLAGS, HTTP_FLAGS
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "Launch",
     "arguments",
     "base_environ",
+    "check",
     "command",
     "container_environ",
     "port_environ",
@@ -38,7 +39,6 @@ ISOLATED: Final = "FAIRLEAD_ISOLATED"
 
 _PORT_VARIABLES: Final = ("PORT", "HTTP_PORT", "GRPC_PORT", "FAIRLEAD_HTTP_PORT", "FAIRLEAD_GRPC_PORT")
 _ALSO_NOT_INHERITED: Final = (ISOLATED, "FAIRLEAD_HOST", "FAIRLEAD_LOG_FORMAT", "KUBERNETES_SERVICE_HOST")
-_REFERENCE: Final = re.compile(r"\$(?:\$|\(([^)]*)\))")
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -133,9 +133,14 @@ def arguments(order: Order, ports: Ports | None, variables: Mapping[str, str]) -
         order: what is to run.
         ports: where it is to listen; None for as its manifest has it.
         variables: those of the container.
+
+    Raises:
+        Unresolvable: one of them names a variable that is secret.
     """
     given = dict(variables) if ports is None else {**variables, **port_environ(ports)}
-    expanded = [_expand(word, given) for word in listening.words(listening.main_container(order))]
+    words = listening.words(listening.main_container(order))
+    references.refuse_secrets(order, words)
+    expanded = [_expand(word, given) for word in words]
     return expanded if ports is None else _with_ports(expanded, ports)
 
 
@@ -167,20 +172,29 @@ def container_environ(order: Order) -> dict[str, str]:
     ``STORAGE_URI`` becomes the path of the artefact, as KServe makes it for containers of one's own.
 
     Raises:
-        Unresolvable: a value comes from what only a cluster has.
+        Unresolvable: a value comes from what only a cluster has, or from a Secret or ConfigMap that is not there.
     """
-    env: dict[str, str] = {}
+    env = references.of_sources(order)
     sources = {source.uri: source.mount_path for source in order.sources}
     for each in listening.main_container(order).get("env") or ():
         name = str(each["name"])
         value = (
-            _from(order, name, each["valueFrom"])
+            references.value(order, name, each["valueFrom"])
             if each.get("valueFrom")
             else _expand(str(each.get("value") or ""), env)
         )
         if value is not None:
             env[name] = sources.get(value, value) if name == "STORAGE_URI" else value
     return env
+
+
+def check(order: Order) -> None:
+    """Refuse variables that cannot be had, and arguments that would show what is secret.
+
+    Raises:
+        Unresolvable: there is one.
+    """
+    arguments(order, None, container_environ(order))
 
 
 def unpickling(order: Order, environ: Mapping[str, str]) -> UnpicklingPolicy:
@@ -194,29 +208,6 @@ def unpickling(order: Order, environ: Mapping[str, str]) -> UnpicklingPolicy:
     return UnpicklingPolicy.parse(given) if given else UnpicklingPolicy()
 
 
-def _from(order: Order, name: str, source: Mapping[str, Any]) -> str | None:
-    """The value of a variable that comes from somewhere else; None where it may be absent, and is."""
-    if field := source.get("fieldRef"):
-        known = {
-            "metadata.name": order.name,
-            "metadata.namespace": order.namespace,
-            "status.podIP": _LOOPBACK,
-            "status.hostIP": _LOOPBACK,
-        }
-        if (path := field.get("fieldPath")) in known:
-            return known[path]
-        what = f"fieldRef {path}"
-    else:
-        what = next(iter(source), "nothing")
-        if what in ("secretKeyRef", "configMapKeyRef") and source[what].get("optional"):
-            return None
-    raise errors.Unresolvable(
-        "UnsupportedEnv",
-        f"The variable {name} takes its value from {what}, which there is only in a cluster.",
-        remedy="Give it a `value` in the manifest that runs here.",
-    )
-
-
 def _expand(text: str, variables: Mapping[str, str]) -> str:
     """``$(NAME)`` becomes the variable's value where there is one; ``$$`` is a dollar sign.
 
@@ -227,7 +218,7 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
         name = match[1]
         return "$" if name is None else variables.get(name, match[0])
 
-    return _REFERENCE.sub(found, text)
+    return references.REFERENCE.sub(found, text)
 
 
 def port_environ(ports: Ports) -> dict[str, str]:

@@ -3,72 +3,124 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fairlead import errors
+from fairlead.local.config import CONFIG
+from fairlead.local.declared import Declared
 from fairlead.local.replicas.threads import in_thread
+from fairlead.resolve import access, credential_values, credentials
+from fairlead.resolve.credential_values import Values
 
 if TYPE_CHECKING:
     from fairlead.plugins import Plugins
     from fairlead.resolve.service import Source
+    from fairlead.storage.fetcher import Fetcher
     from fairlead.storage.settings import FetchSettings
 
 __all__ = ["Fetching", "check", "lay_out"]
 
 
+_Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...], bytes | None]
+"""What one fetch is: an address, and who asks for it."""
+
+
 class Fetching:
-    """Fetches artefacts; replicas that need the same one at the same time share one fetch.
+    """Fetches artefacts, each with the credentials that its service names.
+
+    Replicas that need the same one at the same time, and ask with the same credentials, share one fetch.
 
     Args:
         plugins: where storage providers are looked up.
         settings: how artefacts are fetched; by default those of the environment.
+        declared: what is declared now of Secrets and what names them.
     """
 
-    def __init__(self, plugins: Plugins, settings: FetchSettings | None = None) -> None:
+    def __init__(
+        self, plugins: Plugins, settings: FetchSettings | None = None, *, declared: Declared | None = None
+    ) -> None:
         self._plugins = plugins
         self._settings = settings
-        self._running: dict[str, asyncio.Task[Path]] = {}
+        self._made: Fetcher | None = None
+        self._making = threading.Lock()
+        self._declared = declared or Declared()
+        self._running: dict[_Key, asyncio.Task[Path]] = {}
 
-    async def fetch(self, uri: str, say: Callable[[str], None]) -> Path:
-        """The file or folder that a URI names, on this machine.
+    async def fetch(self, source: Source, namespace: str, say: Callable[[str], None]) -> Path:
+        """The file or folder that an artefact is, on this machine.
 
         Args:
-            uri: as the manifest has it.
+            source: the artefact.
+            namespace: the namespace of its service, whose Secrets may be used.
             say: gets lines that tell how far it is.
 
         Raises:
             StorageError: it cannot be fetched.
-            ConfigurationError: a setting of fetches is wrong.
+            ConfigurationError: a setting of fetches is wrong, or its credentials cannot be used.
         """
-        task = self._running.get(uri)
+        values = self._values(source, namespace)
+        key = (source.uri, tuple(sorted(values.variables.items())), values.authorities)
+        task = self._running.get(key)
         if task is None:
             loop = asyncio.get_running_loop()
 
             def tell(line: str) -> None:
                 loop.call_soon_threadsafe(say, line)
 
-            task = loop.create_task(in_thread(lambda: self._fetch(uri, tell)))
-            self._running[uri] = task
-            task.add_done_callback(lambda done: self._forget(uri, done))
+            task = loop.create_task(in_thread(lambda: self._fetch(source.uri, values, tell)))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
         return await asyncio.shield(task)
 
-    def _fetch(self, uri: str, tell: Callable[[str], None]) -> Path:
-        from fairlead.storage.fetcher import Fetcher
+    def _values(self, source: Source, namespace: str) -> Values:
+        """What its service gives for it; nothing for files of this machine."""
+        if not access.needs_credentials(source.uri):
+            return Values()
+        vault, specs = self._declared.vault, self._plugins.storage_providers()
+        given = credentials.given(source.credentials, namespace, vault, CONFIG.credentials, specs)
+        return credential_values.values(given, namespace, vault)
+
+    def _fetch(self, uri: str, values: Values, tell: Callable[[str], None]) -> Path:
         from fairlead.storage.progress import LineProgress
+
+        with _bundle(values) as given:
+            # Where nothing is given, providers look where the client of their source looks: in the environment.
+            return self._fetcher().fetch(uri, credentials=given, progress=LineProgress(_Lines(tell))).path
+
+    def _fetcher(self) -> Fetcher:
+        """The one that all fetches share, with its bounds on connections."""
+        from fairlead.storage.fetcher import Fetcher
         from fairlead.storage.settings import FetchSettings
 
-        settings = self._settings or FetchSettings(credentials=os.environ)
-        return Fetcher(self._plugins, settings, LineProgress(_Lines(tell))).fetch(uri).path
+        with self._making:
+            if self._made is None:
+                self._made = Fetcher(self._plugins, self._settings or FetchSettings.from_environment())
+            return self._made
 
-    def _forget(self, uri: str, task: asyncio.Task[Path]) -> None:
-        self._running.pop(uri, None)
+    def _forget(self, key: _Key, task: asyncio.Task[Path]) -> None:
+        self._running.pop(key, None)
         if not task.cancelled():
             task.exception()  # whoever waits has it; where nobody does any more it is nobody's
+
+
+@contextlib.contextmanager
+def _bundle(values: Values) -> Iterator[Mapping[str, str]]:
+    """The variables, with the file of certificates that one of them names, while they are used."""
+    if values.authorities is None:
+        yield values.variables
+        return
+    with tempfile.NamedTemporaryFile(prefix="fairlead-", suffix=".crt") as file:
+        file.write(values.authorities)
+        file.flush()
+        yield {**values.variables, "AWS_CA_BUNDLE": file.name}
 
 
 class _Lines(io.StringIO):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairlead.local.declared import Declared
+
 if TYPE_CHECKING:
     from fairlead.resolve.service import ResolvedModel, Source
 
@@ -44,6 +46,7 @@ class Order:
         predictor_name: that name in a cluster, such as ``iris-predictor.default``.
         folder: a folder of its own, for volumes and for files that the platform makes for it.
         logs: the file that its output is written to.
+        declared: what is declared now of Secrets and what names them.
     """
 
     name: str
@@ -58,3 +61,4 @@ class Order:
     predictor_name: str | None
     folder: Path
     logs: Path
+    declared: Declared = dataclasses.field(default_factory=Declared, repr=False, compare=False)

@@ -56,7 +56,6 @@ class Preparation:
         """
         fetching.check(self._order.sources)
         self.notes = unsupported.of_pod(self._order)
-        commands.container_environ(self._order)
         declared = listening.listening(self._order)
         probes.asked(self._order, declared, Ports(http=declared.http, grpc=declared.grpc))
 
@@ -68,8 +67,10 @@ class Preparation:
 
         Raises:
             ReplicaFailed: it cannot be fetched, or its environment cannot be made.
+            Unresolvable: a variable cannot be had; a Secret that it comes from may be declared later.
             OSError: a folder cannot be made.
         """
+        commands.check(self._order)
         if self._mounts is None:
             if self._order.sources:
                 see(stage=ReplicaStage.FETCHING)
@@ -107,7 +108,8 @@ class Preparation:
     async def _fetched(self) -> dict[str, Path]:
         sources = self._order.sources
         try:
-            paths = await asyncio.gather(*(self._tools.fetching.fetch(each.uri, self._log.say) for each in sources))
+            fetch, namespace, say = self._tools.fetching.fetch, self._order.namespace, self._log.say
+            paths = await asyncio.gather(*(fetch(each, namespace, say) for each in sources))
             return fetching.lay_out(sources, paths, self._order.folder / "artefacts") if sources else {}
         except (errors.FairleadError, OSError) as error:
             raise errors.ReplicaFailed("FetchFailed", str(error), fetching=True) from error

@@ -14,6 +14,7 @@ from fairlead.local.replicas.fetching import Fetching
 from fairlead.local.replicas.ports import PortPool
 
 if TYPE_CHECKING:
+    from fairlead.local.declared import Declared
     from fairlead.local.folder import Folder
     from fairlead.plugins import Plugins
 
@@ -61,15 +62,23 @@ class Tools:
     calm: float = 60.0
 
     @classmethod
-    def of(cls, plugins: Plugins, *, folder: Folder | None = None, clock: Callable[[], float] = time.time) -> Self:
+    def of(
+        cls,
+        plugins: Plugins,
+        *,
+        folder: Folder | None = None,
+        clock: Callable[[], float] = time.time,
+        declared: Declared | None = None,
+    ) -> Self:
         """The tools of a platform.
 
         Args:
             plugins: the plugins that there are.
             folder: where the platform remembers the processes that it has started; None to remember none.
             clock: seconds of Unix time.
+            declared: what is declared now of Secrets and what names them.
         """
-        fetching, environments = Fetching(plugins), Environments(plugins)
+        fetching, environments = Fetching(plugins, declared=declared), Environments(plugins)
         if folder is None:
             return cls(fetching=fetching, environments=environments, clock=clock)
         return cls(

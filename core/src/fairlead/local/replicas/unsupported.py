@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead.local.replicas import listening
+from fairlead.resolve.credentials import ROLE_ANNOTATION
 from fairlead.resolve.runtimes import RESOURCES
 
 if TYPE_CHECKING:
@@ -29,14 +30,12 @@ _OF_POD: Final[Mapping[str, str]] = {
         "there is one machine to run on",
     ),
     **dict.fromkeys(("priorityClassName", "priority", "preemptionPolicy"), "nothing is scheduled"),
-    **dict.fromkeys(("serviceAccountName", "serviceAccount"), "there is no API server; credentials are the user's own"),
     **dict.fromkeys(("securityContext", "hostUsers"), "processes run as the user who runs the platform"),
     **dict.fromkeys(
         ("dnsPolicy", "dnsConfig", "hostname", "subdomain", "setHostnameAsFQDN"), "names are the machine's"
     ),
     **dict.fromkeys(("hostPID", "hostIPC"), "processes see those of the machine"),
     **dict.fromkeys(("runtimeClassName", "overhead"), "processes run on the machine itself"),
-    "imagePullSecrets": "images are pulled with the credentials of the container runtime",
     "readinessGates": "nothing sets conditions of pods",
     "activeDeadlineSeconds": "a replica runs until it is told to end",
     "schedulingGates": "nothing is scheduled",
@@ -93,7 +92,7 @@ def of_pod(order: Order) -> tuple[str, ...]:
     _refuse_others(pod)
     _refuse_of_container(container)
     volumes(order)
-    return (*_notes_of_pod(pod), *_notes_of_container(order, container))
+    return (*_notes_of_pod(order), *_notes_of_container(order, container))
 
 
 def volumes(order: Order) -> dict[str, Path]:
@@ -155,22 +154,43 @@ def _refuse_others(pod: Mapping[str, Any]) -> None:
 
 def _refuse_of_container(container: Mapping[str, Any]) -> None:
     for each in container.get("envFrom") or ():
-        kind = next((key for key in ("secretRef", "configMapRef") if each.get(key)), "nothing")
-        if not (each.get(kind) or {}).get("optional"):
-            raise _refusal(
-                f"envFrom.{kind}", "there is nothing here to take its variables from", "Write them under `env`."
-            )
+        if not (each.get("secretRef") or each.get("configMapRef")):
+            raise _refusal("envFrom", "it names neither a Secret nor a ConfigMap", "Write variables under `env`.")
     if container.get("volumeDevices"):
         raise _refusal("volumeDevices", "there are no block volumes here")
     if (container.get("lifecycle") or {}).get("postStart"):
         raise _refusal("lifecycle.postStart", "nothing runs beside the container's own command")
 
 
-def _notes_of_pod(pod: Mapping[str, Any]) -> Iterator[str]:
-    for field, value in pod.items():
+def _notes_of_pod(order: Order) -> Iterator[str]:
+    for field, value in order.pod.items():
         if field in _MEANT_AS_IS or not value:
             continue
-        yield f"{field} has no effect here: {_OF_POD.get(field, 'the field is not known')}."
+        if field in ("serviceAccountName", "serviceAccount"):
+            yield from _notes_of_account(order, field, str(value))
+        elif field == "imagePullSecrets":
+            yield from _notes_of_pull_secrets(order, [str(each.get("name")) for each in value])
+        else:
+            yield f"{field} has no effect here: {_OF_POD.get(field, 'the field is not known')}."
+
+
+def _notes_of_account(order: Order, field: str, name: str) -> Iterator[str]:
+    """Its Secrets are the credentials of artefacts; there is nothing else that a ServiceAccount is here."""
+    account = order.declared.vault.accounts.get((order.namespace, name))
+    if account is None:
+        yield (
+            f"{field} has no effect here: no ServiceAccount {name} is declared in the namespace {order.namespace}, so"
+            " that credentials are the user's own."
+        )
+    elif ROLE_ANNOTATION in account.annotations:
+        yield f"{ROLE_ANNOTATION} of the ServiceAccount {name} has no effect here: nothing becomes a role of AWS."
+
+
+def _notes_of_pull_secrets(order: Order, names: Sequence[str]) -> Iterator[str]:
+    """Logins for artefacts in registries are used; images are another matter."""
+    missing = [name for name in names if (order.namespace, name) not in order.declared.vault.secrets]
+    if missing or not any(source.uri.startswith("oci") for source in order.sources):
+        yield "imagePullSecrets has no effect here: images are pulled with the credentials of the container runtime."
 
 
 def _notes_of_container(order: Order, container: Mapping[str, Any]) -> Iterator[str]:
@@ -184,8 +204,11 @@ def _notes_of_container(order: Order, container: Mapping[str, Any]) -> Iterator[
         yield f"The image {container['image']} is not used here: its command runs as a process of this machine."
     if (container.get("lifecycle") or {}).get("preStop"):
         yield "lifecycle.preStop has no effect here: the gateway stops to send requests before a replica ends."
+    vault = order.declared.vault
     for each in container.get("envFrom") or ():
-        yield f"envFrom gives no variables here: {next(iter(each), 'it')} is optional, and there is none."
+        for field, there in (("secretRef", vault.secrets), ("configMapRef", vault.config_maps)):
+            if field in each and (order.namespace, str(each[field].get("name"))) not in there:
+                yield f"envFrom gives no variables here: {field} is optional, and there is none."
     if container.get("command"):
         yield from _notes_of_mounts(container)
 

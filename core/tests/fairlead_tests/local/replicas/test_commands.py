@@ -153,8 +153,6 @@ def test_variables_come_from_what_is_known_of_the_replica(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "source",
     [
-        {"secretKeyRef": {"name": "s", "key": "k"}},
-        {"configMapKeyRef": {"name": "s", "key": "k"}},
         {"fieldRef": {"fieldPath": "metadata.labels['x']"}},
         {"resourceFieldRef": {"resource": "limits.cpu"}},
     ],

@@ -3,25 +3,38 @@ from __future__ import annotations
 import asyncio
 import functools
 import http.server
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from fairlead import errors
+from fairlead.local.declared import Declared
 from fairlead.local.replicas.fetching import Fetching, lay_out
 from fairlead.plugins import Plugins
+from fairlead.resolve.credentials import Credentials
 from fairlead.resolve.service import Source
 from fairlead.storage.settings import FetchSettings
+from fairlead_tests.resolve import vaults
 
 
 class Counting(http.server.SimpleHTTPRequestHandler):
     gets = 0
+    tokens: ClassVar[set[str | None]] = set()
+    wanted: str | None = None
 
     def do_GET(self) -> None:
         type(self).gets += 1
         super().do_GET()
+
+    def send_head(self) -> Any:
+        self.tokens.add(self.headers.get("Authorization"))
+        if self.wanted not in (None, self.headers.get("Authorization")):
+            return self.send_error(401)
+        return super().send_head()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -31,7 +44,7 @@ class Counting(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path: Path) -> Iterator[tuple[str, type[Counting]]]:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "model.bin").write_bytes(b"x" * 1000)
-    handler = type("Handler", (Counting,), {})
+    handler = type("Handler", (Counting,), {"tokens": set()})
     made = functools.partial(handler, directory=str(tmp_path / "site"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), made) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -47,7 +60,7 @@ def test_replicas_that_start_together_share_one_download(tmp_path: Path, site: t
 
     async def scenario() -> list[Path]:
         fetching = Fetching(Plugins.discover(), FetchSettings(cache=tmp_path / "cache"))
-        return await asyncio.gather(*(fetching.fetch(uri, said.append) for _ in range(5)))
+        return await asyncio.gather(*(fetching.fetch(Source(uri=uri), "default", said.append) for _ in range(5)))
 
     found = asyncio.run(scenario())
     assert len(set(found)) == 1
@@ -61,12 +74,92 @@ def test_a_fetch_that_one_gives_up_goes_on_for_others(tmp_path: Path, site: tupl
 
     async def scenario() -> Path:
         fetching = Fetching(Plugins.discover(), FetchSettings(cache=tmp_path / "cache"))
-        first, second = (asyncio.ensure_future(fetching.fetch(uri, lambda _line: None)) for _ in range(2))
+        first, second = (
+            asyncio.ensure_future(fetching.fetch(Source(uri=uri), "default", lambda _line: None)) for _ in range(2)
+        )
         await asyncio.sleep(0)
         first.cancel()
         return await second
 
     assert asyncio.run(scenario()).is_dir()
+
+
+# -- credentials ----------------------------------------------------------------------------------------
+
+
+def headers(name: str, token: str, namespace: str = "default") -> dict[str, Any]:
+    """A Secret with headers for this machine."""
+    said = {"https-host": "127.0.0.1", "headers": json.dumps({"Authorization": token})}
+    return vaults.secret(name, said, namespace=namespace)
+
+
+def asking(uri: str, secret: str) -> Source:
+    return Source(uri=uri, credentials=Credentials(secret=secret))
+
+
+def fetching_of(folder: Path, declared: Declared) -> Fetching:
+    return Fetching(Plugins.discover(), FetchSettings(cache=folder / "cache"), declared=declared)
+
+
+def test_who_asks_with_other_credentials_has_a_fetch_of_its_own(
+    tmp_path: Path, site: tuple[str, type[Counting]]
+) -> None:
+    uri, handler = site
+    handler.wanted = "Bearer right"
+    declared = Declared(vaults.vault(headers("right", "Bearer right"), headers("wrong", "Bearer wrong")))
+    said: list[str] = []
+
+    async def scenario() -> list[Any]:
+        fetching = fetching_of(tmp_path, declared)
+        asked = [asking(uri, "right"), asking(uri, "wrong"), Source(uri=uri), asking(uri, "right")]
+        wanted = (fetching.fetch(each, "default", said.append) for each in asked)
+        return await asyncio.gather(*wanted, return_exceptions=True)
+
+    right, wrong, nobody, again = asyncio.run(scenario())
+    assert (right / "model.bin").is_file()
+    assert again == right
+    for error in (wrong, nobody):
+        assert isinstance(error, errors.AccessDenied)
+        assert "Bearer" not in str(error)
+    assert handler.tokens == {"Bearer right", "Bearer wrong", None}
+    assert not any("Bearer" in line for line in said)
+
+
+def test_a_secret_counts_for_its_own_namespace_alone_and_a_change_for_the_next_fetch(
+    tmp_path: Path, site: tuple[str, type[Counting]]
+) -> None:
+    uri, handler = site
+    handler.wanted = "Bearer new"
+    declared = Declared(vaults.vault(headers("token", "Bearer old", "mine"), headers("only", "Bearer new", "theirs")))
+
+    async def scenario() -> None:
+        fetching = fetching_of(tmp_path, declared)
+        with pytest.raises(errors.AccessDenied):
+            await fetching.fetch(asking(uri, "token"), "mine", lambda _line: None)
+        with pytest.raises(errors.Unresolvable, match="none in the namespace mine"):
+            await fetching.fetch(asking(uri, "only"), "mine", lambda _line: None)
+        declared.vault = vaults.vault(headers("token", "Bearer new", "mine"))
+        assert (await fetching.fetch(asking(uri, "token"), "mine", lambda _line: None)).is_dir()
+
+    asyncio.run(scenario())
+
+
+def test_headers_of_the_environment_are_used_where_nothing_is_named(
+    tmp_path: Path, site: tuple[str, type[Counting]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, handler = site
+    monkeypatch.setenv("127.0.0.1-headers", '{"Authorization": "Bearer mine"}')
+    declared = Declared(vaults.vault(headers("token", "Bearer secret")))
+
+    async def scenario() -> None:
+        fetching = fetching_of(tmp_path, declared)
+        await fetching.fetch(asking(uri, "token"), "default", lambda _line: None)
+        assert handler.tokens == {"Bearer secret"}
+        handler.tokens.clear()
+        await fetching.fetch(Source(uri=uri), "default", lambda _line: None)
+        assert handler.tokens == {"Bearer mine"}
+
+    asyncio.run(scenario())
 
 
 def test_a_folder_is_used_in_place(tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ def test_what_is_fetched_from_elsewhere_needs_the_plugins_that_fetch(site: Site,
     needs = Needs(Plugins.discover())
     for path in (None, "rows.csv", str(tmp_path), f"file://{tmp_path}"):
         assert needs.of_address(path) == ()
-    assert set(needs.of_address("far://bucket/rows.csv")) == {"fairlead", "fairlead-storage-far"}
+    assert set(needs.of_address("far://bucket/rows.csv")) >= {"fairlead", "fairlead-storage-far"}
     found = needs.of_explainer("odd", "far://bucket/rows.csv", in_process=False)
     assert found is not None
-    assert set(found.distributions) == {"fairlead-explainer-odd", "fairlead", "fairlead-storage-far"}
+    assert set(found.distributions) >= {"fairlead-explainer-odd", "fairlead", "fairlead-storage-far"}
 
 
 @pytest.mark.parametrize(("version", "needed"), [("0.0.1", False), ("999.0", True)])

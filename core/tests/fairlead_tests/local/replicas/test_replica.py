@@ -100,7 +100,7 @@ def test_what_cannot_be_honoured_is_never_started(tmp_path: Path) -> None:
             (order(tmp_path, command=["x"], pod={"initContainers": [{"name": "i"}]}), "UnsupportedField"),
             (serving(tmp_path, "pvc://claim/model"), "UnsupportedStorageUri"),
             (order(tmp_path, command=["x"], ports=[{"name": "http"}]), "InvalidPod"),
-            (order(tmp_path, command=["x"], env=[{"name": "A", "valueFrom": {"secretKeyRef": {}}}]), "UnsupportedEnv"),
+            (order(tmp_path, command=["x"], env=[{"name": "A", "valueFrom": {"secretKeyRef": {}}}]), "SecretNotFound"),
             (order(tmp_path, command=["x"], livenessProbe={"tcpSocket": {"port": "web"}}), "UnsupportedField"),
         ):
             async with running(wanted) as (replica, changes):
