@@ -11,6 +11,7 @@ OF_TORCH := $(wildcard plugins/runtimes/torch plugins/explainers/captum)
 STAMP := $(VENV)/.installed
 # The demo needs one framework, and not all of them.
 DEMO := $(VENV)/.demo
+AZURITE := 3.37.0
 SOURCES := core/src core/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests benchmarks
 APART = build/venvs/$(subst /,-,$(P))
 # The plugins that it is tested with: `tested-with` in the table [tool.fairlead].
@@ -30,7 +31,7 @@ export UV_DEFAULT_INDEX := $(call PIP_CONFIG,index-url)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint type unit apart test-plugin fmt bench constraints clean
+.PHONY: help demo test install emulators lint type unit apart test-plugin fmt bench constraints clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -53,7 +54,7 @@ $(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproje
 	  then rooms="$(foreach room,$(PLUGINS),--editable $(room)[all]) $(call GROUPS,$(PLUGINS))"; \
 	  else rooms="$(foreach room,$(filter-out $(OF_TORCH),$(PLUGINS)),--editable $(room)[all]) $(call GROUPS,$(filter-out $(OF_TORCH),$(PLUGINS)))"; \
 	    echo "Left out: $(OF_TORCH). There is no torch for the CPU alone; name a folder that has it with pip config set global.find-links."; fi; \
-	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing]" $$rooms --group dev
+	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing,zstd]" $$rooms --group dev
 	@touch $@
 
 $(DEMO): constraints.txt core/pyproject.toml plugins/runtimes/sklearn/pyproject.toml | $(UV)
@@ -67,7 +68,20 @@ lint: install ## ruff and import-linter
 type: install ## mypy, strict
 	@$(BIN)/mypy $(SOURCES)
 
-unit: install ## pytest
+# Servers that are no Python packages; without npm or apt-get the tests that need them are skipped, and say so.
+EMULATORS := build/emulators
+
+emulators: ## what tests of storage run against: an Azure emulator and a container registry
+	@mkdir -p $(EMULATORS)
+	@test -x $(EMULATORS)/node_modules/.bin/azurite-blob || ! command -v npm >/dev/null \
+	  || npm install --prefix $(EMULATORS) --silent --no-audit --no-fund --no-save azurite@$(AZURITE) >/dev/null 2>&1 \
+	  || echo "azurite could not be installed: the tests of Azure are skipped."
+	@test -x $(EMULATORS)/docker-registry/usr/bin/docker-registry || ! command -v apt-get >/dev/null \
+	  || (cd $(EMULATORS) && { apt-get download docker-registry || { apt-get update && apt-get download docker-registry; }; } \
+	      && dpkg-deb -x docker-registry_*.deb docker-registry && rm docker-registry_*.deb) >/dev/null 2>&1 \
+	  || echo "docker-registry could not be installed: the tests of container registries are skipped."
+
+unit: install emulators ## pytest
 ifneq ($(PYTEST_ARGS),)
 	@$(BIN)/pytest $(PYTEST_ARGS)
 else
@@ -78,7 +92,7 @@ endif
 apart: install ## what cannot share the environment of all others
 	@$(MAKE) --no-print-directory test-plugin P=explainers/alibi
 
-test-plugin: $(UV) ## one plugin in an environment of its own; P=runtimes/onnx says which
+test-plugin: $(UV) $(if $(filter storage/azure storage/oci,$(P)),emulators) ## one plugin in an environment of its own; P=runtimes/onnx says which
 	@test -f "plugins/$(P)/pyproject.toml" || { echo "Say which plugin: make test-plugin P=runtimes/onnx"; exit 2; }
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(APART)
 	@VIRTUAL_ENV=$(APART) $(UV) pip install --quiet --constraint $(firstword $(wildcard plugins/$(P)/constraints.txt) constraints.txt) \
@@ -92,7 +106,7 @@ bench: install ## compare with KServe and others; BENCH_ARGS='--only v1' for a p
 	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
 
 constraints: install ## pin again what was tried together
-	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra local --extra testing --extra tracing --group dev $(call GROUPS,$(PLUGINS)) core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
+	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra local --extra testing --extra tracing --extra zstd --group dev $(call GROUPS,$(PLUGINS)) core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that make made
