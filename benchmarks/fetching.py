@@ -4,8 +4,8 @@
     python benchmarks/fetching.py --mebibytes 100 --rounds 3
 
 Each contender is a process of its own that imports what it needs first; the fetch alone is timed, as often as there are
-rounds, in turns. Times are medians. Memory is the most that the process held beyond what it held before the fetch. KServe's
-package is installed into an environment of its own below ``build/``.
+rounds, in turns. Times are medians. Memory is the most that the process held beyond what it held before the fetch.
+KServe's package is installed into an environment of its own.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, _emulator() as environ:
         _fill(environ, args.mebibytes, Path(folder))
         for what in ("one", "many"):
-            print(f"{args.mebibytes} MiB in {'one object' if what == 'one' else f'{args.mebibytes} objects'}")
+            _say(f"{args.mebibytes} MiB in {'one object' if what == 'one' else f'{args.mebibytes} objects'}")
             found: dict[str, list[Sequence[float]]] = {name: [] for name in contenders}
             for _ in range(args.rounds):
                 for name in contenders:
@@ -97,12 +97,16 @@ def main() -> int:
     return 0
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  # the figures are what this script is for
+
+
 def _report(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
     base = statistics.median(each[0] for each in found["fairlead"])
-    print(f"  {'':20} {'seconds':>8} {'of ours':>8} {'CPU s':>7} {'memory':>9}")
+    _say(f"  {'':20} {'seconds':>8} {'of ours':>8} {'CPU s':>7} {'memory':>9}")
     for name, rounds in found.items():
         seconds, memory, spent = (statistics.median(column) for column in zip(*rounds, strict=True))
-        print(f"  {name:20} {seconds:8.2f} {seconds / base:7.2f}x {spent:7.2f} {memory:5.0f} MiB")
+        _say(f"  {name:20} {seconds:8.2f} {seconds / base:7.2f}x {spent:7.2f} {memory:5.0f} MiB")
 
 
 def _measured(python: Path, name: str, uri: str, environ: Mapping[str, str], folder: Path) -> Sequence[float]:
@@ -130,7 +134,7 @@ def _emulator() -> Iterator[Mapping[str, str]]:
     try:
         until = time.monotonic() + 60
         while time.monotonic() < until:
-            with suppress(OSError), urllib.request.urlopen(f"{url}/moto-api/"):
+            with suppress(OSError), urllib.request.urlopen(f"{url}/moto-api/"):  # noqa: S310  # our own server
                 break
             time.sleep(0.1)
         keys = {
