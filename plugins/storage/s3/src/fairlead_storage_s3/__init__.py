@@ -1,0 +1,1 @@
+"""The storage provider of Fairlead for Amazon S3, over s3fs."""
