@@ -77,6 +77,7 @@ def _artifact(uri: str, model_format: str | None, plugins: Plugins) -> Artifact 
     from fairlead.contracts.runtime import Artifact
     from fairlead.storage import progress
     from fairlead.storage.fetcher import Fetcher
+    from fairlead.storage.settings import FetchSettings
 
     local = _local(uri)
     if local is not None:
@@ -84,7 +85,8 @@ def _artifact(uri: str, model_format: str | None, plugins: Plugins) -> Artifact 
     asking = [spec for spec in plugins.runtimes().values() if spec.requirements is not None]
     if model_format not in {name for spec in asking for name in (spec.name, *(each.name for each in spec.formats))}:
         return None
-    return Fetcher(plugins, progress=progress.automatic(logging.getLogger("fairlead.storage"))).fetch(uri)
+    shown = progress.automatic(logging.getLogger("fairlead.storage"))
+    return Fetcher(plugins, FetchSettings.from_environment(), shown).fetch(uri)
 
 
 def _local(uri: str) -> Path | None:

@@ -31,6 +31,8 @@ SUBCOMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "logs": ("fairlead.cli.showlogs", "print what the replicas of an InferenceService have written"),
     "delete": ("fairlead.cli.delete", "delete InferenceServices of a platform that runs"),
     "down": ("fairlead.cli.down", "end a platform, and what one that was killed has left"),
+    "pull": ("fairlead.cli.pull", "fetch models into the cache, or into a folder"),
+    "cache": ("fairlead.cli.cache", "show, verify and prune the models that were fetched"),
     "plugins": ("fairlead.cli.plugins", "list, inspect, check and create plugins"),
     "autoscale": ("fairlead.cli.autoscale", "simulate what autoscaler strategies do with a load"),
     "validate": ("fairlead.cli.validate", "check manifests of the serving.kserve.io kinds"),

@@ -10,7 +10,7 @@ import os
 import re
 import resource
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fairlead.contracts.runtime import RuntimeSpec, Setting, SettingValue
     from fairlead.engine.engine import Engine
     from fairlead.engine.loading import Fetch
+    from fairlead.engine.metrics import Metrics
     from fairlead.engine.registry import ModelSource
     from fairlead.engine.repository import Listing, Repository
     from fairlead.plugins import Plugins
@@ -190,7 +191,9 @@ def _serve(args: argparse.Namespace, settings: ServerSettings, plugins: Plugins,
         from fairlead.rest.alone import Alone
         from fairlead.rest.listener import listen
 
-        engine = Engine(plugins, _fetch(plugins), settings, repository, tracing=tracing)
+        fetch, count = _fetcher(plugins)
+        engine = Engine(plugins, fetch, settings, repository, tracing=tracing)
+        count(engine.metrics)
         logs.report_drops(engine.metrics.dropped_lines.inc)
         sock = listen(settings.host, settings.http_port)
         server = Alone(engine, sources, hangup.tell)
@@ -250,13 +253,14 @@ def _work(args: argparse.Namespace, settings: ServerSettings, assignment: Assign
     own: Assignment | None = assignment
     try:
         sources, repository = _models(args, plugins)
-        preloading = Preloading(plugins, _fetch(plugins), settings)
+        preloading = Preloading(plugins, _fetcher(plugins)[0], settings)
         if assignment.share:
             own = preload.serve_template(assignment, preloading, sources)
         if own is None:
             return
         # A fetch of its own: connections of one that was copied would be everybody's.
-        fetch = preloading.fetching(_fetch(plugins))
+        fetch, count = _fetcher(plugins)
+        fetch = preloading.fetching(fetch)
         share = Share(Path(own.folder), own.slot)
         with (
             _traced() as tracing,
@@ -264,6 +268,7 @@ def _work(args: argparse.Namespace, settings: ServerSettings, assignment: Assign
             socket.socket(fileno=own.channel) as channel,
         ):
             engine = Engine(plugins, fetch, settings, repository, share, tracing=tracing)
+            count(engine.metrics)
             logs.report_drops(engine.metrics.dropped_lines.inc)
             worker = Worker(engine, sources, channel)
             if own.grpc_port is not None:
@@ -286,11 +291,18 @@ def _accompany(worker: Worker, engine: Engine, port: int, turn: int | None) -> N
     worker.wait_for(lambda: sockets.connections(port) > 0, 1.1 * engine.settings.grpc_max_connection_age + 1)
 
 
-def _fetch(plugins: Plugins) -> Fetch:
+def _fetcher(plugins: Plugins) -> tuple[Fetch, Callable[[Metrics], None]]:
+    """What fetches models, and what tells it where to count."""
     from fairlead.storage import progress
     from fairlead.storage.fetcher import Fetcher
+    from fairlead.storage.settings import FetchSettings
 
-    return Fetcher(plugins, progress=progress.automatic(logging.getLogger("fairlead.storage"))).fetch
+    counted = progress.CountedProgress(progress.automatic(logging.getLogger("fairlead.storage")))
+
+    def count(metrics: Metrics) -> None:
+        counted.arrived, counted.expected = metrics.fetched.inc, metrics.expected.inc
+
+    return Fetcher(plugins, FetchSettings.from_environment(), counted).fetch, count
 
 
 def _settings(args: argparse.Namespace) -> ServerSettings:

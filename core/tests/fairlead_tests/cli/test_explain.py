@@ -85,6 +85,28 @@ def test_what_runs_is_told_with_every_candidate(fairlead: Command, folder: Path)
     assert "python transform.py --model_name iris --predictor_host iris-predictor.default" in ran.output
 
 
+def test_credentials_are_told_by_their_names(fairlead: Command, folder: Path) -> None:
+    iris = IRIS.replace("file:///models/iris", "http://h/iris.bin").replace(
+        "minReplicas", "serviceAccountName: ml\n    minReplicas"
+    )
+    secret = (
+        '{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {https-host: h, headers: \'{"A": "t0ken"}\'}}'
+    )
+    account = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: ml}, secrets: [{name: s}]}"
+    (folder / "iris.yaml").write_text(f"{iris}---\n{secret}\n---\n{account}\n")
+    ran = fairlead("explain", str(folder))
+    assert (ran.status, ran.errors) == (0, "")
+    assert "  credentials  the ServiceAccount ml" in ran.output.splitlines()
+    text, data = (fairlead("explain", str(folder), "-o", output).output for output in ("yaml", "json"))
+    assert "t0ken" not in text + data
+    (source,) = json.loads(data)[0]["components"]["predictor"]["sources"]
+    assert source["credentials"]["account"] == "ml"
+    (folder / "iris.yaml").write_text(f"{iris}---\n{account}\n")
+    ran = fairlead("explain", str(folder))
+    assert ran.status == 1
+    assert "cannot run   SecretNotFound: The ServiceAccount ml names the Secret 's'" in ran.output
+
+
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_lines_fit_the_terminal(fairlead: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))

@@ -247,6 +247,22 @@ def test_a_deleted_service_stays_away_until_its_own_manifest_changes(
     asyncio.run(live())
 
 
+def test_a_secret_of_the_same_name_does_not_bring_a_deleted_service_back(
+    folder: Folder, isvc: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "secret.yaml"
+    other.write_text("{apiVersion: v1, kind: Secret, metadata: {name: iris}, stringData: {a: b}}")
+
+    async def live() -> None:
+        async with running(folder, world(isvc, other), watch=True) as stage:
+            assert await asyncio.to_thread(lambda: client.ask(folder, "remove", namespace="default", name="iris"))
+            await asyncio.to_thread(put, other, other.read_text().replace("b}}", "c}}"))
+            await until(lambda: len(stage.platform.declared) == 2)
+            assert stage.platform.declared == [["iris"], []]
+
+    asyncio.run(live())
+
+
 class _Terminal:
     """A SIGHUP that asks to load anew, as it does for a process without a terminal."""
 
