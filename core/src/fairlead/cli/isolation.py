@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ def _artifact(uri: str, model_format: str | None, plugins: Plugins) -> Artifact 
 def _local(uri: str) -> Path | None:
     """The path of this machine that an address names; None for an address of another, or with a digest."""
     path = uri.removeprefix("file://")
-    return None if "://" in path else Path(path)
+    return None if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", path) else Path(path)
 
 
 def _runtime(artifact: Artifact, model_format: str | None, plugins: Plugins) -> RuntimeSpec | None:

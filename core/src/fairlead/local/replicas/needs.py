@@ -33,6 +33,7 @@ __all__ = ["Need", "Needs"]
 _log = logging.getLogger("fairlead.local")
 
 _VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+(?:(?:a|b|rc|\.post|\.dev)[0-9]+)?")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # one slash is enough for models:/iris/1
 _SHOWN: Final = 4
 _SETTINGS: Final = (
     "uv takes packages from where its own settings (UV_DEFAULT_INDEX, UV_FIND_LINKS, …) and pip's say; see that"
@@ -242,7 +243,7 @@ def _call(function: str, artefact: Path) -> Any:
 
 def _is_address(uri: str) -> bool:
     """Whether it names what is elsewhere, and no path of this machine."""
-    return "://" in uri.removeprefix("file://")
+    return _ADDRESS.match(uri.removeprefix("file://")) is not None
 
 
 def _lines(function: str, artefact: Path, who: str) -> Sequence[str]:
