@@ -8,10 +8,11 @@ import dataclasses
 import enum
 import fnmatch
 import importlib.metadata
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from fairlead import errors
 from fairlead.contracts.unpickling import UnpicklingPolicy
@@ -157,6 +158,13 @@ class Setting:
         return value
 
 
+def fits(name: str, patterns: Sequence[str], *, folder: bool) -> bool:
+    """Whether the name of a file or a folder matches one of these patterns; see `RuntimeSpec.artifacts`."""
+    return any(
+        fnmatch.fnmatchcase(name, pattern.rstrip("/")) and folder == pattern.endswith("/") for pattern in patterns
+    )
+
+
 def parse_bool(text: str) -> bool:
     """Read a truth value as KServe's flags spell them: y/yes/t/true/on/1 or n/no/f/false/off/0.
 
@@ -190,6 +198,8 @@ class RuntimeSpec:
             than the one that loaded it. The runtime then promises that a load leaves behind no thread (none of its own,
             and none of a pool such as OpenMP's), no context of an accelerator, no connection, and no lock that is held.
             The server looks for threads before it forks, and cannot see the rest.
+        reads_early: whether it reads with `Artifact.open`, so that a load may begin while files still arrive. It then
+            reads what it can in this way before it asks for `Artifact.path`, which waits for the rest.
         aliases: names of other runtimes in whose place it may be taken when a manifest names one, for example
             ``kserve-sklearnserver``; formats still have to fit.
         recorded: ``"module:function"`` of what reads the versions that an artefact was saved with, without loading it
@@ -216,6 +226,7 @@ class RuntimeSpec:
     settings: tuple[Setting, ...] = ()
     unpickles: bool = False
     fork_safe: bool = False
+    reads_early: bool = False
     aliases: tuple[str, ...] = ()
     recorded: str | None = None
     recognises: str | None = None
@@ -228,6 +239,9 @@ class RuntimeSpec:
 class Artifact:
     """A model's files on this machine.
 
+    They are all here, and verified, unless the runtime's spec says `RuntimeSpec.reads_early`. Then some may still be on
+    their way: `sizes` and `open` work meanwhile, and `path`, with everything that is made of it, waits for the rest.
+
     Attributes:
         path: a file, or a folder of files.
         uri: the address that it came from, for messages.
@@ -235,6 +249,43 @@ class Artifact:
 
     path: Path
     uri: str
+
+    def sizes(self) -> Mapping[str, int]:
+        """The size in bytes of every file, by its name relative to the folder; of a single file, by its own name."""
+        if self.path.is_file():
+            return {self.path.name: self.path.stat().st_size}
+        files = (Path(folder, name) for folder, _, names in os.walk(self.path) for name in names)
+        return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in sorted(files) if file.is_file()}
+
+    def open(self, name: str) -> BinaryIO:
+        """Open one of the files for reading; any place of it can be read.
+
+        Of a file that still arrives, a read waits until its bytes are here. They are not verified before the whole is:
+        a model that is made of them is not served if that fails. Nothing of them may be run.
+
+        Args:
+            name: as in `sizes`.
+
+        Raises:
+            ArtifactMissing: there is no such file.
+            StorageError: the rest of it cannot be fetched; raised by reads.
+        """
+        root = self.path.parent if self.path.is_file() else self.path
+        own = name == self.path.name if self.path.is_file() else not name.startswith("/")
+        if not own or ".." in PurePosixPath(name).parts or not (root / name).is_file():
+            raise self.lacks(name)
+        return (root / name).open("rb")
+
+    def lacks(self, name: str) -> errors.ArtifactMissing:
+        """The error of a file that is not there."""
+        return errors.ArtifactMissing(f"There is no file {name} in {self.uri}.")
+
+    def wait(self) -> None:
+        """Wait until all files are here and verified.
+
+        Raises:
+            StorageError: they cannot be fetched.
+        """
 
     def entries(self) -> tuple[Path, ...]:
         """The files and folders at the top level, sorted; the file itself when the artefact is one.
@@ -248,14 +299,7 @@ class Artifact:
 
     def matching(self, patterns: Sequence[str]) -> tuple[Path, ...]:
         """The entries whose names match one of these patterns; see `RuntimeSpec.artifacts`."""
-        return tuple(
-            entry
-            for entry in self.entries()
-            if any(
-                fnmatch.fnmatchcase(entry.name, pattern.rstrip("/")) and entry.is_dir() == pattern.endswith("/")
-                for pattern in patterns
-            )
-        )
+        return tuple(entry for entry in self.entries() if fits(entry.name, patterns, folder=entry.is_dir()))
 
     def only(self, patterns: Sequence[str]) -> Path:
         """The one file that matches one of these patterns; folders below the top level are not searched.

@@ -151,6 +151,19 @@ class Lifecycle:
         self, entry: ModelEntry, under_way: Load, thread: ModelThread, evict: bool
     ) -> tuple[Prepared, Loaded, Hold]:
         prepared = await self._loader.prepare(entry.source, thread)
+        try:
+            return await self._load_prepared(entry, under_way, thread, evict, prepared)
+        except errors.IntegrityError as error:
+            if prepared.choice is None:
+                raise
+            # The files changed, or were damaged, while they were read: only the whole can be fetched anew.
+            _log.warning("model %s: %s; it is begun again", entry.name, error.reason.rstrip("."))
+        prepared = await self._loader.prepare(entry.source, thread, early=False)
+        return await self._load_prepared(entry, under_way, thread, evict, prepared)
+
+    async def _load_prepared(
+        self, entry: ModelEntry, under_way: Load, thread: ModelThread, evict: bool, prepared: Prepared
+    ) -> tuple[Prepared, Loaded, Hold]:
         under_way.files = prepared.files
         hold = await self.budget.take(entry, _estimate(entry, prepared), evict=evict)
         try:

@@ -8,14 +8,14 @@ import dataclasses
 import logging
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from fairlead import errors
 from fairlead.contracts import deadline
 from fairlead.contracts.explainer import ExplainerSpec
-from fairlead.contracts.runtime import Artifact, AsyncModel, Delegate, LoadSettings, parse_bool
+from fairlead.contracts.runtime import CONFIG_FILE, Artifact, AsyncModel, Delegate, LoadSettings, parse_bool
 from fairlead.engine import explaining, failure, memory, modelconfig, selection, skew
 from fairlead.engine.explained import is_explained
 from fairlead.engine.modelconfig import ModelConfig
@@ -33,10 +33,18 @@ if TYPE_CHECKING:
     from fairlead.plugins import Plugins
     from fairlead.settings import ServerSettings
 
-__all__ = ["Fetch", "Loaded", "Loader", "Prepared", "complete"]
+__all__ = ["Early", "Fetch", "Loaded", "Loader", "Prepared", "complete"]
 
-Fetch: TypeAlias = "Callable[[str], Artifact]"
-"""Brings an artefact onto this machine; called in the thread of the model."""
+Early: TypeAlias = "Callable[[Collection[str]], bool]"
+"""Whether to return an artefact with files of these names while they arrive."""
+
+
+class Fetch(Protocol):
+    """Brings an artefact onto this machine; called in the thread of the model. `Fetcher.fetch` is one."""
+
+    def __call__(self, uri: str, *, early: Early | None = None) -> Artifact:
+        """The artefact at an address, whole unless ``early`` says otherwise."""
+
 
 _log = logging.getLogger("fairlead.models")
 
@@ -53,12 +61,14 @@ class Prepared:
         artifact: its files.
         config: what is set for it alone.
         files: how the files are now.
+        choice: the runtime, where it was chosen before the files were here: they may still arrive.
     """
 
     source: ModelSource
     artifact: Artifact
     config: ModelConfig
     files: Files
+    choice: selection.Choice | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,18 +110,35 @@ class Loader:
         self._under_way = 0
         self._begun = 0
 
-    async def prepare(self, source: ModelSource, thread: ModelThread) -> Prepared:
+    async def prepare(self, source: ModelSource, thread: ModelThread, *, early: bool = True) -> Prepared:
         """Bring a model's files here, and read what is set for it.
+
+        Args:
+            source: where it comes from.
+            thread: the thread of the model.
+            early: whether the files may still arrive, where the runtime wants that. They do not while models are loaded
+                one at a time, since all others would wait for them; and not with a file that may name another runtime.
 
         Raises:
             StorageError: they cannot be had.
             ConfigurationError: what is set for it is wrong.
         """
+        chosen: list[selection.Choice] = []
+
+        def reads_early(names: Collection[str]) -> bool:
+            choice = selection.by_names(names, self._plugins.runtimes(), source.model_format)
+            if choice is None or not choice.spec.reads_early or CONFIG_FILE in names:
+                return False
+            chosen.append(choice)
+            return True
 
         def work() -> Prepared:
             if source.make is not None:
                 return Prepared(source=source, artifact=_NO_FILES, config=ModelConfig(), files=memory.Files(0, 0, 0))
-            artifact = self._fetch(source.uri)
+            artifact = self._fetch(source.uri, early=reads_early if early and self._one_at_a_time is None else None)
+            if chosen:
+                files = memory.Files.announced(artifact.sizes().values())
+                return Prepared(source=source, artifact=artifact, config=ModelConfig(), files=files, choice=chosen[0])
             # Read before the files are loaded: what is written from now on makes them other files.
             files = memory.Files.of(artifact.path)
             return Prepared(source=source, artifact=artifact, config=modelconfig.read(artifact.path), files=files)
@@ -129,11 +156,14 @@ class Loader:
         runtimes = self._plugins.runtimes()
         unusable = {info.name: info.error for info in self._plugins.infos(Kind.RUNTIME) if info.error is not None}
         model_format = prepared.config.model_format or prepared.source.model_format
-        if make is None:
-            choice = selection.choose(prepared.artifact, runtimes, model_format, unusable, self._plugins.recognises)
-        else:
+        if make is not None:
             choice = selection.Choice(explaining.COMPONENT, "because no model is given")
-        _log.info("model %s: runtime %s, %s", name, choice.spec.name, choice.reason, extra={"model": name})
+        elif prepared.choice is not None:
+            choice = prepared.choice
+        else:
+            choice = selection.choose(prepared.artifact, runtimes, model_format, unusable, self._plugins.recognises)
+        how = ", while its files arrive" if prepared.choice is not None else ""
+        _log.info("model %s: runtime %s, %s%s", name, choice.spec.name, choice.reason, how, extra={"model": name})
         given = {**prepared.source.options, **prepared.config.options}
         load = LoadSettings(
             model_name=name,
@@ -197,10 +227,15 @@ class Loader:
         made: list[AnyModel] = []
 
         def work() -> AnyModel:
-            model = runtime.load(artifact, load)
+            try:
+                model = runtime.load(artifact, load)
+            except Exception:
+                artifact.wait()  # if the files cannot be had, or are not what they should be, that is the reason
+                raise
             if not is_model(model):
                 raise errors.ModelLoadError(f"The runtime returned {type(model).__name__}, not a model.")
             made.append(model)
+            artifact.wait()
             return model
 
         def clean() -> None:

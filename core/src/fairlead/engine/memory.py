@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -45,6 +45,11 @@ class Files:
         return cls(
             sum(each.st_size for each in found), len(found), max((each.st_mtime_ns for each in found), default=0)
         )
+
+    @classmethod
+    def announced(cls, sizes: Collection[int]) -> Files:
+        """What a source says of files that are never written to again."""
+        return cls(sum(sizes), len(sizes), 0)
 
 
 def private() -> int | None:

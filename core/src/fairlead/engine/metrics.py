@@ -142,6 +142,15 @@ class Metrics:
             ("cause", "outcome"),
             registry=registry,
         )
+        self.fetched = prometheus.Counter(
+            "fairlead_storage_fetched_bytes", "Bytes of models that came from their sources", registry=registry
+        )
+        self.expected = prometheus.Gauge(
+            "fairlead_storage_expected_bytes",
+            "Bytes that are still to come of models that are being fetched, where their sources tell",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self.evictions = prometheus.Counter(
             "fairlead_model_evictions", "Models that were unloaded to make room for another", registry=registry
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fairlead.contracts.runtime import AnyModel, Artifact
-    from fairlead.engine.loading import Fetch
+    from fairlead.engine.loading import Early, Fetch
     from fairlead.engine.registry import ModelSource
     from fairlead.settings import ServerSettings
 
@@ -91,9 +91,9 @@ class Preloading:
     def fetching(self, fetch: Fetch) -> Fetch:
         """A fetch that begins with what is here already, once each, and goes on with the one that is given."""
 
-        def fetch_once(uri: str) -> Artifact:
+        def fetch_once(uri: str, *, early: Early | None = None) -> Artifact:
             found = self._artifacts.pop(uri, None)
-            return fetch(uri) if found is None else found
+            return fetch(uri, early=early) if found is None else found
 
         return fetch_once
 

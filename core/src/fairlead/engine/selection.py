@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fairlead import errors
+from fairlead.contracts.runtime import fits
 from fairlead.runtimes import pickles
 
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import Artifact, RuntimeSpec
 
-__all__ = ["Choice", "Recognises", "choose"]
+__all__ = ["Choice", "Recognises", "by_names", "choose"]
 
 _PICKLES: Final = (".joblib", ".pickle", ".pkl")
 
@@ -63,7 +64,7 @@ def choose(
     matches = {
         spec.name: tuple(entry.name for entry in artifact.matching(spec.artifacts))
         for spec in runtimes.values()
-        if any(model_format.auto_select for model_format in spec.formats)
+        if _is_automatic(spec)
     }
     fitting = [runtimes[name] for name, names in matches.items() if names]
     if not fitting:
@@ -72,7 +73,7 @@ def choose(
     possible = [spec for spec in fitting if looked[spec.name] is not False]
     if not possible:
         raise _nobody_knows(artifact, {spec.name: matches[spec.name] for spec in fitting})
-    equal = _best(possible, lambda spec: max(each.priority for each in spec.formats if each.auto_select))
+    equal = _best(possible, _automatic_priority)
     known = [spec for spec in equal if looked[spec.name]]
     best = known or equal
     if len(best) > 1:
@@ -87,6 +88,45 @@ def choose(
     if others:
         reason += f" (preferred by priority over {', '.join(others)})"
     return Choice(best[0], reason)
+
+
+def by_names(
+    names: Collection[str], runtimes: Mapping[str, RuntimeSpec], model_format: str | None = None
+) -> Choice | None:
+    """Choose the runtime for an artefact whose files are not here yet, as `choose` would.
+
+    Args:
+        names: the names of its files.
+        runtimes: the usable runtimes, by name.
+        model_format: the format or runtime that is asked for.
+
+    Returns:
+        None where none fits, or where the files have to be looked at first.
+    """
+    if model_format is not None:
+        try:
+            return _by_format(model_format, runtimes, {})
+        except errors.FormatUnknown:
+            return None
+    entries = {name.partition("/")[0]: "/" in name for name in sorted(names) if not name.startswith(".")}
+    fitting = {
+        spec.name: found
+        for spec in runtimes.values()
+        if _is_automatic(spec)
+        and (found := [name for name, folder in entries.items() if fits(name, spec.artifacts, folder=folder)])
+    }
+    if not fitting or any(runtimes[name].recognises is not None for name in fitting):
+        return None
+    best = _best([runtimes[name] for name in fitting], _automatic_priority)
+    return Choice(best[0], f"because of {', '.join(fitting[best[0].name][:3])}") if len(best) == 1 else None
+
+
+def _is_automatic(spec: RuntimeSpec) -> bool:
+    return any(each.auto_select for each in spec.formats)
+
+
+def _automatic_priority(spec: RuntimeSpec) -> int:
+    return max(each.priority for each in spec.formats if each.auto_select)
 
 
 def _by_format(name: str, runtimes: Mapping[str, RuntimeSpec], unusable: Mapping[str, errors.PluginError]) -> Choice:

@@ -4,10 +4,15 @@
 
     <cache>/
       locks/<slot>.lock            held while a slot is filled; it stays, so that nobody locks a removed file
+      blobs/<xx>/<sha256>          the content of every file, once; the files of versions are hard links to it
       artifacts/<slot>/
-        record.json                which version is current, and what the source said of it
+        record.json                which version is current, and what the source said of it; its time is the last use
         versions/<version>/…       the files, below a name made from their content
-        partial/                   a fetch that is under way or was killed; see `fairlead.storage.download`
+        leases/<version>.lock      held, with others, by every process that uses the version
+        partial/                   a fetch that is under way or was killed; see `fairlead.storage.partial`
+
+What is written is not forced to the disk, since that takes as long again as the fetch. A record names the runs of the
+machine in which its files are known to be what was fetched; in another one they are read and compared once.
 """
 
 from __future__ import annotations
@@ -19,19 +24,24 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fairlead.storage import uris
+from fairlead.storage import digests, uris
+from fairlead.storage.blobs import Blobs
 
 if TYPE_CHECKING:
     from fairlead.contracts.storage import RemoteObject
     from fairlead.storage.machine import Deadline, Machine
 
-__all__ = ["Listed", "Record", "Slot", "sync_folder", "write_whole"]
+__all__ = ["Content", "Listed", "Record", "Slot", "write_whole"]
 
 _LOCK_PAUSE: Final = 0.1
+_MOST_KNOWN: Final = 64
+
+Content = tuple[int, str | None]
+"""The size of a file in bytes, and its SHA-256 in hexadecimal where that is known: a link has none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,19 +74,41 @@ class Record:
         version: the name of its folder.
         listing: what the source said.
         sha256: the SHA-256 of every object, by name, in hexadecimal.
-        files: the size of every file in the folder, by relative path.
+        files: every file in the folder, by relative path.
+        boots: the runs of machines in which the files are known to be what was fetched.
+        access: with which credentials the source was asked for it, each as what tells them apart without telling them;
+            empty for those of the process itself.
     """
 
     version: str
     listing: tuple[Listed, ...]
     sha256: Mapping[str, str]
-    files: Mapping[str, int]
+    files: Mapping[str, Content]
+    boots: tuple[str, ...]
+    access: tuple[str, ...]
 
     def unchanged(self, listing: Sequence[Listed]) -> bool:
         """Whether the source surely still has what was fetched."""
         return len(listing) == len(self.listing) and all(
             before.proves(now) for before, now in zip(self.listing, listing, strict=True)
         )
+
+    def damaged(self, folder: Path, check: Callable[[], None]) -> list[str]:
+        """The files of a folder whose content is not what was fetched; every one is read.
+
+        Args:
+            folder: the version's.
+            check: called between files, to raise when time is up.
+        """
+        found = []
+        for name, (_, digest) in self.files.items():
+            check()
+            try:
+                if digest is not None and digests.of_file(folder / name, digests.Hashes(())).sha256 != digest:
+                    found.append(name)
+            except OSError:
+                found.append(name)  # gone, or on a part of the disk that cannot be read any more
+        return found
 
 
 class Slot:
@@ -85,14 +117,19 @@ class Slot:
     Args:
         cache: the cache folder.
         uri: the URI; of what may be secret in it only a digest is written.
+        boot: names this run of the machine.
+        variant: what else tells its artefact from others of the same URI.
     """
 
-    def __init__(self, cache: Path, uri: str) -> None:
+    def __init__(self, cache: Path, uri: str, boot: str = "", variant: str = "") -> None:
         self.uri = uri
-        self.name = hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self.boot = boot
+        key = f"{uri}\n{variant}" if variant else uri
+        self.name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         self.folder = cache / "artifacts" / self.name
         self.versions = self.folder / "versions"
         self.partial = self.folder / "partial"
+        self._blobs = Blobs(cache)
         self._record = self.folder / "record.json"
         self._lock = cache / "locks" / f"{self.name}.lock"
 
@@ -113,47 +150,104 @@ class Slot:
                     if deadline.remaining <= 0:
                         raise deadline.passed("is being fetched by another process, which did not finish") from None
                     machine.sleep(min(_LOCK_PAUSE, deadline.remaining))
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)  # a process that was forked meanwhile would go on holding it
 
-    def current(self) -> Record | None:
-        """The record of the current version, if its files are all there with their sizes."""
-        try:
-            data = json.loads(self._record.read_text(encoding="utf-8"))
-            record = Record(
-                version=data["version"],
-                listing=tuple(Listed(**entry) for entry in data["listing"]),
-                sha256=data["sha256"],
-                files=data["files"],
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # absent, or of another version of this format: the source is asked again
-        return record if _sizes(self.path(record)) == record.files else None
+    def current(self, check: Callable[[], None], *, verify: bool = False) -> Record | None:
+        """The record of the current version, if its files are all there.
+
+        Their sizes are looked at; their content as well in a run of the machine that has not done so yet.
+
+        Args:
+            check: called between files that are read, to raise when time is up.
+            verify: whether the content is looked at in any case.
+        """
+        record = read_record(self._record)
+        if record is None or _sizes(self.path(record)) != {name: size for name, (size, _) in record.files.items()}:
+            return None
+        known = self.boot in record.boots
+        if (verify or not known) and (damaged := record.damaged(self.path(record), check)):
+            for name in damaged:
+                self._blobs.drop(record.files[name][1])
+            shutil.rmtree(self.path(record), ignore_errors=True)
+            return None
+        if not known:
+            record = dataclasses.replace(record, boots=(*record.boots, self.boot)[-_MOST_KNOWN:])
+            self._write(record)
+        os.utime(self._record)
+        return record
 
     def path(self, record: Record) -> Path:
         """The folder of a version."""
         return self.versions / record.version
 
-    def place(self, tree: Path, version: str, listing: Sequence[Listed], sha256: Mapping[str, str]) -> Record:
+    def take(self, digest: str | None, size: int | None, target: Path) -> bool:
+        """Put a file that is in the cache under another name into a place, if one has this digest; says whether."""
+        return self._blobs.take(digest, size, target)
+
+    def grant(self, record: Record, access: str) -> None:
+        """Note that the source lets these credentials have a version."""
+        if access not in record.access:
+            self._write(dataclasses.replace(record, access=(*record.access, access)[-_MOST_KNOWN:]))
+
+    def place(
+        self,
+        tree: Path,
+        version: str,
+        listing: Sequence[Listed],
+        sha256: Mapping[str, str],
+        contents: Mapping[str, str],
+        access: str = "",
+    ) -> Record:
         """Move a finished tree to its version, record it as the current one, and clear what is left over.
 
         A version that is there already, with the same files, is kept: a process may be reading it.
+
+        Args:
+            tree: the tree.
+            version: what it is called.
+            listing: what the source said.
+            sha256: the digests of the objects.
+            contents: the digests of the files in the tree, where those are known.
+            access: with which credentials it was fetched.
         """
-        record = Record(version=version, listing=tuple(listing), sha256=dict(sha256), files=_sizes(tree))
+        sizes = _sizes(tree)
+        files = {name: (size, contents.get(name)) for name, size in sorted(sizes.items())}
+        record = Record(
+            version=version,
+            listing=tuple(listing),
+            sha256=dict(sha256),
+            files=files,
+            boots=(self.boot,),
+            access=(access,),
+        )
         target = self.path(record)
         self.versions.mkdir(parents=True, exist_ok=True)
-        if target.exists() and _sizes(target) != record.files:
+        if target.exists() and (_sizes(target) != sizes or self._is_damaged(record, target)):
             aside = self.partial / "damaged"
             shutil.rmtree(aside, ignore_errors=True)
             target.rename(aside)
         if not target.exists():
-            for folder, _, _ in os.walk(tree):
-                sync_folder(Path(folder))
+            for name, (size, digest) in files.items():
+                if digest is not None:
+                    self._blobs.share(tree / name, digest, size)
             tree.rename(target)
-            sync_folder(self.versions)
-        content: dict[str, Any] = {"uri": uris.redact(self.uri), **dataclasses.asdict(record)}
-        write_whole(self._record, json.dumps(content, indent=1))
+        self._write(record)
         self.discard()
         return record
+
+    def _is_damaged(self, record: Record, target: Path) -> bool:
+        """Whether a version that was replaced is not what it was; nobody has looked at it since. Nor are its blobs."""
+        damaged = record.damaged(target, lambda: None)
+        for name in damaged:
+            self._blobs.drop(record.files[name][1])
+        return bool(damaged)
+
+    def _write(self, record: Record) -> None:
+        content: dict[str, Any] = {"uri": uris.redact(self.uri), **dataclasses.asdict(record)}
+        write_whole(self._record, json.dumps(content))
 
     def discard(self) -> None:
         """Remove the partial fetch, and the slot itself when it holds nothing else."""
@@ -162,31 +256,39 @@ class Slot:
             self.folder.rmdir()
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is either the old or the new one, also after a crash."""
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def read_record(path: Path) -> Record | None:
+    """A record; None where there is none, or one of another version of this format: the source is asked again."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Record(
+            version=data["version"],
+            listing=tuple(Listed(**entry) for entry in data["listing"]),
+            sha256=data["sha256"],
+            files={name: (size, digest) for name, (size, digest) in data["files"].items()},
+            boots=tuple(data["boots"]),
+            access=tuple(data["access"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader finds either the old or the new one; after a power cut it may be empty."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def _sizes(folder: Path) -> dict[str, int]:
     """The size of every file below a folder, links not followed; empty when there is no folder."""
-    sizes = {}
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            path = Path(parent, name)
-            sizes[str(path.relative_to(folder))] = path.lstat().st_size
+    sizes: dict[str, int] = {}
+    pending = [(str(folder), "")]
+    while pending:
+        path, prefix = pending.pop()
+        with contextlib.suppress(FileNotFoundError), os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((entry.path, f"{prefix}{entry.name}/"))
+                else:
+                    sizes[f"{prefix}{entry.name}"] = entry.stat(follow_symlinks=False).st_size
     return sizes

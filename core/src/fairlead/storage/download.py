@@ -1,40 +1,42 @@
-"""Downloading the objects of a listing into a slot's ``partial`` folder, going on where an earlier fetch stopped.
+"""Downloading the objects of a listing, several at once, going on where an earlier fetch stopped.
 
-::
-
-    partial/
-      listing.json   what the source said of each object when its file was begun
-      done.jsonl     one line for each object that arrived whole, with its SHA-256
-      files/…        the files, under their names
+Each thread reads one range of one object. As many threads as there are ranges begin, up to the bound; a large object is
+one range at first, and is split among more threads while that makes the whole faster.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+import functools
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
-from fairlead.storage import cache, digests, faults, names, uris
-from fairlead.storage.cache import Listed, Slot
+from fairlead.storage import faults, names, uris
+from fairlead.storage.growing import Growing, Reader
 from fairlead.storage.machine import Deadline, Machine, Retries
+from fairlead.storage.partial import Partial, length
 from fairlead.storage.settings import CACHE_VARIABLE, FetchSettings
+from fairlead.storage.shares import Growth, Shares
+from fairlead.storage.transfer import Segment, Transfer
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from fairlead.contracts.storage import RemoteObject, StorageProvider
-    from fairlead.storage.digests import Hashes
+    from fairlead.storage.cache import Slot
     from fairlead.storage.progress import Advance, Progress
 
 __all__ = ["Download"]
 
+_WORTH_SPLITTING: Final = 2.0
+"""Seconds that a range must have before it for another stream to be worth its request."""
+
 
 class Download:
-    """One download; made for one listing, run once.
+    """One download; a context manager that ends its threads.
 
     Args:
         slot: where to; its lock is held.
@@ -42,6 +44,8 @@ class Download:
         settings: the limits.
         machine: time, chance and disk.
         deadline: when to give up.
+        shares: what it shares with other downloads.
+        make_room: asked for so many bytes when the disk has too few; returns how many are free then.
         digest: what the user says that the one object must be, as ``<algorithm>:<hexadecimal>``.
     """
 
@@ -52,6 +56,8 @@ class Download:
         settings: FetchSettings,
         machine: Machine,
         deadline: Deadline,
+        shares: Shares | None = None,
+        make_room: Callable[[int], int] | None = None,
         digest: str | None = None,
     ) -> None:
         self._slot = slot
@@ -60,30 +66,115 @@ class Download:
         self._machine = machine
         self._deadline = deadline
         self._digest = digest
+        self._shares = shares or Shares(settings, machine)
+        self._make_room = make_room or (lambda _: machine.free_space(slot.partial))
         self._label = uris.redact(slot.uri)
-        self._retries = Retries(settings, machine, deadline)
+        self._host = uris.authority(slot.uri)
+        self.partial = Partial(slot.partial, machine.boot)
+        self._lock = threading.RLock()
+        self._transfers: dict[str, Transfer] = {}
+        self._pending: deque[Segment] = deque()
+        self._active: list[Segment] = []
+        self._streams = 0
+        self._threads: list[threading.Thread] = []
+        self._failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._gave_up = False
         self._total = 0
-        self._done: dict[str, str] = {}
-        self.tree = slot.partial / "files"
+        self._arrived = 0
+        self._growth = Growth(0.0)
+        self._advance: Advance = lambda _: None
+        self._open = contextlib.ExitStack()
 
-    def run(self, items: Sequence[RemoteObject], progress: Progress) -> dict[str, str]:
-        """Download every object, and return the SHA-256 of each by name.
+    # -- beginning and ending ---------------------------------------------------------------------------
+
+    def __enter__(self) -> Download:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._fail(error)
+        try:
+            self._join()
+        finally:
+            # Who is interrupted once more leaves threads behind: closed under them, another file may get the number.
+            if not any(thread.is_alive() for thread in self._threads):
+                for transfer in self._transfers.values():
+                    transfer.growing.close()
+            self._open.close()
+
+    def start(self, items: Sequence[RemoteObject], progress: Progress) -> None:
+        """Begin, in threads; what is there from an earlier attempt is kept.
 
         Raises:
-            StorageError: the objects may not, or could not, be fetched.
+            StorageError: the objects may not be fetched, or do not fit.
         """
         self._judge(items)
-        self._resume(items)
-        here = sum(_length(self.tree / item.name) for item in items)
+        self.partial.resume(items, self._deadline.check)
         sizes = [item.size for item in items]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
+        wanted = () if self._digest is None else (self._digest,)
+        here = 0
+        for item in items:
+            if item.name not in self.partial.done and not self._in_cache(item):
+                digests = wanted if item.digest is None else (item.digest, *wanted)
+                transfer = Transfer(item, self.partial, digests, self._label)
+                self._transfers[item.name] = transfer
+                self._pending += transfer.pending
+                here += transfer.growing.here
+            else:
+                here += length(self.partial.tree / item.name)
         self._ask_for_space(total, here)
         self._total = here
-        with progress.transfer(self._label, total=total, done=here) as advance:
-            for item in items:
-                if item.name not in self._done:
-                    self._fetch(item, advance)
-        return self._done
+        self._advance = self._open.enter_context(progress.transfer(self._label, total=total, done=here))
+        self._growth = Growth(self._machine.clock())
+        for transfer in self._transfers.values():
+            if not transfer.pending:  # all of it is there, and nobody has verified it yet
+                end = transfer.growing.here
+                self._pending.append(Segment(transfer, end, end, transfer.item.size))
+        for _ in range(min(len(self._pending), self._settings.connections)):
+            self._add_stream()
+
+    def _in_cache(self, item: RemoteObject) -> bool:
+        """Whether another artefact has the same content, by a digest that the source announces; it is here then."""
+        place = self.partial.tree / item.name
+        if place.exists() or item.digest is None or not self._slot.take(item.digest, item.size, place):
+            return False
+        self.partial.note_done(item.name, item.digest.partition(":")[2].lower())
+        return True
+
+    def reader(self, name: str) -> Reader:
+        """One of the objects as a file that can be read while it arrives."""
+        return Reader(self.growing(name))
+
+    def growing(self, name: str) -> Growing:
+        """The file of one of the objects; one that was here before the download began is whole."""
+        if name in self._transfers:
+            return self._transfers[name].growing
+        growing = Growing(self.partial.tree / name, None)
+        growing.finish()
+        return growing
+
+    def finish(self) -> dict[str, str]:
+        """Wait until every object is whole, and return the SHA-256 of each by name.
+
+        Raises:
+            StorageError: one could not be fetched.
+        """
+        self._join()
+        if self._failure is not None:
+            raise self._failure
+        return self.partial.done
+
+    def _join(self) -> None:
+        """Wait for every thread; while one is waited for, it may add more."""
+        joined = 0
+        while joined < len(self._threads):
+            if self._threads[joined].ident is not None:  # or its start was interrupted
+                self._threads[joined].join()
+            joined += 1
 
     def _judge(self, items: Sequence[RemoteObject]) -> None:
         if not items:
@@ -106,145 +197,188 @@ class Download:
             )
 
     def _ask_for_space(self, total: int | None, here: int) -> None:
+        if total is None:
+            return
         free = self._machine.free_space(self._slot.partial)
-        if total is not None and total - here > free:
+        if total - here > free:
+            free = self._make_room(total - here)
+        if total - here > free:
             raise errors.StorageLimitExceeded(
                 f"{self._label} needs {total - here} bytes, and {self._settings.cache} has {free} free.",
                 remedy=f"Make room, or name another folder in {CACHE_VARIABLE}.",
             )
 
-    # -- state ------------------------------------------------------------------------------------------
+    # -- streams ----------------------------------------------------------------------------------------
 
-    def _resume(self, items: Sequence[RemoteObject]) -> None:
-        """Keep what is surely part of the same content, remove the rest, and note what is fetched now."""
-        listing_file = self._slot.partial / "listing.json"
-        before = {entry.name: entry for entry in _read_listing(listing_file)}
-        now = {item.name: Listed.of(item) for item in items}
-        kept = {
-            item.name
-            for item in items
-            if item.name in before
-            and before[item.name].proves(now[item.name])
-            and (item.resumable or _length(self.tree / item.name) == item.size)
-        }
-        if not kept:
-            shutil.rmtree(self._slot.partial, ignore_errors=True)
-        for name in before.keys() - kept:
-            (self.tree / name).unlink(missing_ok=True)
-        for folder, _, _ in os.walk(self.tree, topdown=False):
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()  # what was a folder may be a file now; one that holds files stays
-        sizes = {item.name: item.size for item in items if item.name in kept}
-        self._done = {
-            name: digest
-            for name, digest in _read_done(self._slot.partial / "done.jsonl").items()
-            if name in sizes and (self.tree / name).is_file() and sizes[name] in (None, _length(self.tree / name))
-        }
-        self.tree.mkdir(parents=True, exist_ok=True)
-        done = "".join(_done_line(name, digest) for name, digest in self._done.items())
-        cache.write_whole(self._slot.partial / "done.jsonl", done)
-        cache.write_whole(listing_file, json.dumps([dataclasses.asdict(entry) for entry in now.values()]))
-
-    def _note_done(self, item: RemoteObject, digest: str) -> None:
-        self._done[item.name] = digest
-        with (self._slot.partial / "done.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_done_line(item.name, digest))
-
-    # -- one object -------------------------------------------------------------------------------------
-
-    def _fetch(self, item: RemoteObject, advance: Advance) -> None:
-        path = self.tree / item.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        hashes = digests.Hashes(digest for digest in (item.digest, self._digest) if digest is not None)
-        try:
-            with path.open("ab") as file:
-                if file.tell():
-                    self._deadline.check()
-                    digests.of_file(path, hashes)
-                hashes = self._receive(item, file, hashes, advance)
-                file.flush()
-                os.fsync(file.fileno())
-            hashes.verify(f"{item.name} of {self._label}")
-        except errors.IntegrityError:
-            path.unlink()  # or the next fetch would go on from bytes that are known to be wrong
-            raise
-        self._note_done(item, hashes.sha256)
-
-    def _receive(self, item: RemoteObject, file: BinaryIO, hashes: Hashes, advance: Advance) -> Hashes:
-        """Append what is missing to a file, attempt after attempt, and return its hashes."""
-        have = file.tell()
-        while True:
+    def _spawn(self, work: Callable[[], None]) -> None:
+        def run() -> None:
             try:
-                for chunk in self._chunks(item, have):
-                    have += len(chunk)
-                    self._arrived(item, have, len(chunk))
-                    file.write(chunk)
-                    hashes.update(chunk)
-                    advance(len(chunk))
-                if item.size is not None and have < item.size:
-                    raise errors.StorageUnavailable(
-                        f"{item.name} of {self._label} ended after {have} of {item.size} bytes."
-                    )
-                return hashes
-            except errors.StorageUnavailable as error:
-                file.flush()
-                self._retries.pause(error)
-                if not _continuable(item):
-                    file.truncate(0)
-                    advance(-have)
-                    self._total -= have
-                    have, hashes = 0, hashes.restarted()
+                work()
+            except BaseException as error:  # noqa: BLE001  # it is raised again by `finish`, in the thread that waits
+                self._fail(error)
 
-    def _chunks(self, item: RemoteObject, start: int) -> Iterator[bytes]:
-        if item.size is not None and start >= item.size:
-            if start > item.size:
+        thread = threading.Thread(target=run, name="fairlead-fetch", daemon=True)
+        self._threads.append(thread)
+        try:
+            with faults.of_threads(self._label):
+                thread.start()
+        except errors.StorageError:
+            self._threads.remove(thread)
+            raise
+
+    def _add_stream(self) -> bool:
+        """Begin one more stream, if a thread for it can be started or it would be the first; says whether."""
+        with self._lock:
+            try:
+                self._spawn(self._work)
+            except errors.StorageError:
+                if not self._streams:
+                    raise
+                return False
+            self._streams += 1
+            return True
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self._failure is None:
+                self._failure = error
+            self._stop.set()
+            # Streams wait for the source. After a change it is listed again instead, whatever fails because of that.
+            changed = isinstance(self._failure, errors.IntegrityError) and isinstance(error, Exception)
+            close = not changed and not self._gave_up
+            self._gave_up = self._gave_up or close
+        for transfer in self._transfers.values():
+            transfer.growing.fail(error)
+        if close:
+            with contextlib.suppress(Exception):  # what failed first is what is told
+                self._provider.close()
+
+    def _work(self) -> None:
+        """Read one range after another, until there are none left."""
+        try:
+            while (segment := self._take()) is not None:
+                self._guarded(segment.transfer, functools.partial(self._read, segment))
+                self._ended(segment)
+        finally:
+            with self._lock:
+                self._streams -= 1
+
+    def _take(self) -> Segment | None:
+        """The next range, or half of the one that will take longest."""
+        with self._lock:
+            if self._stop.is_set():
+                return None
+            now = self._machine.clock()
+            segment = self._pending.popleft() if self._pending else self._half(now)
+            if segment is not None:
+                segment.asked, segment.arrived = now, None
+                transfer = segment.transfer
+                transfer.active += 1
+                self._active.append(segment)
+                if transfer.needs_follower(segment):
+                    self._spawn(lambda: self._guarded(transfer, transfer.follow))
+            return segment
+
+    def _half(self, now: float) -> Segment | None:
+        slow = [segment for segment in self._active if segment.worth_splitting(now) >= _WORTH_SPLITTING]
+        return max(slow, key=lambda segment: segment.worth_splitting(now)).split() if slow else None
+
+    def _ended(self, segment: Segment) -> None:
+        transfer = segment.transfer
+        with self._lock:
+            self._active.remove(segment)
+            transfer.active -= 1
+            whole = not self._stop.is_set() and transfer.whole
+        if whole:
+            self._guarded(transfer, transfer.finish)
+
+    @staticmethod
+    def _guarded(transfer: Transfer, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except errors.IntegrityError:
+            transfer.drop()
+            raise
+
+    def _grow(self) -> None:
+        """Read with more streams, where the last ones made the whole faster."""
+        now = self._machine.clock()
+        with self._lock:
+            if self._stop.is_set() or self._pending or self._streams >= self._settings.connections:
+                return
+            if not self._growth.wants(now, self._arrived):
+                return
+            for _ in range(min(self._streams, self._settings.connections - self._streams)):
+                half = self._half(now)
+                if half is None:
+                    return
+                self._pending.append(half)
+                if not self._add_stream():
+                    return
+
+    # -- one range --------------------------------------------------------------------------------------
+
+    def _read(self, segment: Segment) -> None:
+        """Read what is missing of a range, attempt after attempt."""
+        transfer, item = segment.transfer, segment.transfer.item
+        self._deadline.check()
+        transfer.read_again()
+        retries = Retries(self._settings, self._machine, self._deadline, self._stop)
+        while not self._stop.is_set():
+            try:
+                with self._shares.stream(self._host, self._deadline, self._stop):
+                    self._attempt(segment, retries)
+                if segment.end is not None and segment.position < segment.end and not self._stop.is_set():
+                    raise errors.StorageUnavailable(
+                        f"{item.name} of {self._label} ended after {segment.position} of {item.size} bytes."
+                    )
+                return
+            except errors.StorageUnavailable as error:
+                if self._stop.is_set():
+                    return
+                retries.pause(error)
+                if not transfer.continuable:
+                    lost = transfer.restart(segment)
+                    self._count(-lost)
+
+    def _attempt(self, segment: Segment, retries: Retries) -> None:
+        item = segment.transfer.item
+        if item.size is not None and segment.position >= item.size:
+            if segment.position > item.size:
                 raise errors.IntegrityError(f"{item.name} of {self._label} has more than {item.size} bytes here.")
             return
         self._deadline.check()
+        # To the end of the object no end is asked for: a source that goes on after what it announced is found out.
+        end = None if segment.end == item.size else segment.end
+        with contextlib.closing(self._chunks(segment, end)) as chunks:
+            for chunk in chunks:
+                with self._lock:
+                    room = len(chunk) if segment.end is None else max(0, segment.end - segment.position)
+                    over = len(chunk) > room and segment.end == item.size
+                if over:
+                    raise errors.IntegrityError(
+                        f"{item.name} of {self._label} goes on after the {item.size} bytes that its source announced."
+                    )
+                self._deadline.check()
+                if self._stop.is_set() or not room:
+                    return
+                data = chunk[:room]
+                segment.transfer.write(segment, data)
+                if segment.arrived is None:
+                    segment.arrived = (self._machine.clock(), segment.position)
+                retries.progressed()
+                self._count(len(data))
+                self._shares.pace(len(data), self._deadline, self._stop)
+                self._grow()
+
+    def _chunks(self, segment: Segment, end: int | None) -> Generator[bytes, None, None]:
+        """What the provider yields, as a generator: closing it closes the provider's, where that is one."""
         with faults.of_provider(self._label):
-            yield from self._provider.open_range(item, start)
+            yield from self._provider.open_range(segment.transfer.item, segment.position, end)
 
-    def _arrived(self, item: RemoteObject, have: int, count: int) -> None:
-        self._deadline.check()
-        if count:
-            self._retries.progressed()
-        if item.size is not None and have > item.size:
-            raise errors.IntegrityError(
-                f"{item.name} of {self._label} goes on after the {item.size} bytes that its source announced."
-            )
-        self._total += count
-        self._bound(self._total)
-
-
-def _continuable(item: RemoteObject) -> bool:
-    return item.resumable and (item.etag is not None or item.digest is not None)
-
-
-def _length(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
-def _done_line(name: str, digest: str) -> str:
-    return json.dumps({"name": name, "sha256": digest}) + "\n"
-
-
-def _read_listing(path: Path) -> list[Listed]:
-    try:
-        return [Listed(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-def _read_done(path: Path) -> dict[str, str]:
-    done: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return done
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            done[entry["name"]] = entry["sha256"]
-        except (ValueError, KeyError, TypeError):
-            continue  # the last line, cut by a kill: its object is verified again
-    return done
+    def _count(self, count: int) -> None:
+        with self._lock:
+            self._total += count
+            self._arrived += max(0, count)
+            self._bound(self._total)
+            self._advance(count)

@@ -10,7 +10,7 @@ from pathlib import Path
 from fairlead import errors
 from fairlead.storage.settings import CACHE_VARIABLE
 
-__all__ = ["of_disk", "of_provider"]
+__all__ = ["of_disk", "of_provider", "of_threads"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -36,8 +36,29 @@ def of_provider(subject: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def of_disk(subject: str, folder: Path) -> Iterator[None]:
-    """Around writing to the cache.
+def of_threads(subject: str) -> Iterator[None]:
+    """Around starting a thread.
+
+    Raises:
+        StorageError: the system has none left.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise errors.StorageError(
+            f"{subject} was not fetched: no thread can be started.",
+            remedy="The system bounds the threads and the memory of a user or a container; raise that.",
+        ) from error
+
+
+@contextlib.contextmanager
+def of_disk(subject: str, folder: Path, setting: str | None = CACHE_VARIABLE) -> Iterator[None]:
+    """Around writing to the cache, or to another folder.
+
+    Args:
+        subject: what is written.
+        folder: where to.
+        setting: the variable that names the folder; None where the user names it on the spot.
 
     Raises:
         StorageLimitExceeded: the disk, a quota or the table of files is full.
@@ -47,7 +68,7 @@ def of_disk(subject: str, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{subject} was not fetched to {folder}: {error.strerror or type(error).__name__}."
-        remedy = f"Make room, or name another folder in {CACHE_VARIABLE}."
+        by = f" in {setting}" if setting else ""
         if error.errno in _FULL:
-            raise errors.StorageLimitExceeded(where, remedy=remedy) from error
-        raise errors.StorageError(where, remedy=f"Name a folder that can be written in {CACHE_VARIABLE}.") from error
+            raise errors.StorageLimitExceeded(where, remedy=f"Make room, or name another folder{by}.") from error
+        raise errors.StorageError(where, remedy=f"Name a folder that can be written{by}.") from error

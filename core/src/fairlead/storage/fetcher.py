@@ -6,41 +6,44 @@ import contextlib
 import fnmatch
 import hashlib
 import json
-import logging
 import re
-import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
 from fairlead.contracts.runtime import Artifact
 from fairlead.plugins import Kind
-from fairlead.storage import archives, digests, faults, progress, uris
-from fairlead.storage.cache import Listed, Record, Slot
-from fairlead.storage.download import Download
+from fairlead.storage import choosing, digests, eviction, faults, fetch, uris
+from fairlead.storage.arriving import Arrival
+from fairlead.storage.leases import Leases
 from fairlead.storage.machine import Deadline, Machine, Retries
+from fairlead.storage.policy import Policy
+from fairlead.storage.progress import automatic
 from fairlead.storage.settings import NETWORK_VARIABLE, FetchSettings
+from fairlead.storage.shares import Shares
 
 if TYPE_CHECKING:
-    from fairlead.contracts.storage import RemoteObject, StorageProvider, StorageSpec
+    from pathlib import Path
+
+    from fairlead.contracts.storage import StorageProvider, StorageSpec
     from fairlead.plugins import Plugins
+    from fairlead.storage.arriving import Early
     from fairlead.storage.progress import Progress
 
 __all__ = ["Fetcher"]
 
-_log = logging.getLogger("fairlead.storage")
+_MOST_ADDRESSES: Final = 4
+"""How many addresses may stand for one another, the user's own and the last one included."""
 
-_FRESH_STARTS: Final = 2
-"""How often a download whose source changed under way is begun again before that is an error."""
-
-_WORTH_KEEPING: Final = (errors.StorageUnavailable, errors.StorageTimeout, errors.AccessDenied)
-"""Failures after which a later fetch goes on; after any other the partial files are removed."""
+_ROUNDS: Final = 1000
+"""Rounds of the function that makes of credentials what tells them apart on disk."""
 
 
 class Fetcher:
     """Fetches artefacts; safe to use from several threads, and beside other processes on the same cache.
+
+    What it has found is held in the cache, so that nobody evicts it, until `release` or the end of the process.
 
     Args:
         plugins: where storage providers are looked up.
@@ -61,8 +64,19 @@ class Fetcher:
         self._settings = settings or FetchSettings()
         self._progress = progress
         self._machine = machine or Machine()
+        self._shares = Shares(self._settings, self._machine)
+        self._leases = Leases()
+        self._policy = Policy.of({NETWORK_VARIABLE: str(self._settings.network)})
 
-    def fetch(self, uri: str, *, digest: str | None = None) -> Artifact:
+    def fetch(
+        self,
+        uri: str,
+        *,
+        digest: str | None = None,
+        credentials: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+        early: Early | None = None,
+    ) -> Artifact:
         """Fetch what a URI names, or find it in the cache.
 
         A local path is used in place, and a local archive is unpacked into the cache. Anything else is downloaded,
@@ -71,228 +85,150 @@ class Fetcher:
         Args:
             uri: a path, or a URI that an installed provider takes; ``#sha256=<hexadecimal>`` at its end is a digest.
             digest: what a single file must be, as ``<algorithm>:<hexadecimal>``.
+            credentials: in the place of those in the settings.
+            progress: where to report this fetch to.
+            early: asked, in another thread and once a download has begun, with the names of all files: whether to
+                return at once, while they arrive. It is not asked where nothing is downloaded, and where a part of a
+                file proves nothing of the rest: of archives, and of sources that announce no size or no tag.
 
         Returns:
             The artefact: the path itself for a local file, otherwise a folder. Its ``uri`` is shortened to what may
-            be shown: no query, no user information.
+            be shown: no query, no user information. One whose files still arrive can be read, see `Artifact.open`; the
+            fetch goes on in a thread of its own, and `Artifact.wait` raises what it fails with. If the source changes
+            meanwhile, that is an `IntegrityError`.
 
         Raises:
             StorageError: it cannot be fetched, or may not be.
         """
+        if early is None:
+            return self._fetch(uri, digest, credentials, progress)
+        arrival = Arrival(uris.redact(uris.split_digest(uri)[0]), early)
+        return arrival.fetch(lambda: self._fetch(uri, digest, credentials, progress, arrival))
+
+    def _fetch(
+        self,
+        uri: str,
+        digest: str | None,
+        credentials: Mapping[str, str] | None,
+        progress: Progress | None,
+        arrival: Arrival | None = None,
+    ) -> Artifact:
         address, pin = uris.split_digest(uri)
         given = {digests.parse_pin(text) for text in (pin, digest) if text is not None}
         if len(given) > 1:
             raise errors.StorageError(f"{uris.redact(uri)} is given with two different digests.")
         wanted = next(iter(given), None)
         shown = uris.redact(address)
-        spec = self._spec(address)
+        secret = self._settings.credentials if credentials is None else credentials
         deadline = Deadline(shown, self._settings.deadline, self._machine.clock)
-        with self._provider(spec, shown) as provider:
-            run = _Fetch(address, wanted, provider, self._settings, self._machine, deadline)
-            if spec.local:
-                return Artifact(path=run.local(), uri=shown)
-            return Artifact(path=run.remote(self._progress or progress.automatic()), uri=shown)
+        self._policy.admit(address)
+        spec = choosing.choose(self._plugins, address)
+        access = _access(address, self._of(spec, secret))
+        settled = wanted is not None or any(re.fullmatch(pattern, address) for pattern in spec.immutable)
+        if settled and not spec.local and (path := self._in_cache(address, wanted, access, deadline)):
+            return Artifact(path=path, uri=shown)
+        for _ in range(_MOST_ADDRESSES):
+            with self._provider(spec, uris.redact(address), self._of(spec, secret)) as provider:
+                target = self._resolved(provider, address, deadline)
+                if target == address:
+                    run = fetch.Fetch(
+                        address,
+                        wanted,
+                        provider,
+                        self._settings,
+                        self._machine,
+                        deadline,
+                        self._shares,
+                        self._leases,
+                        access,
+                        arrival,
+                    )
+                    report = progress or self._progress or automatic()
+                    path = run.local() if spec.local else run.remote(report)
+                    self._bound_cache()
+                    return Artifact(path=path, uri=shown)
+            address = target
+            self._policy.admit(address)
+            spec = choosing.choose(self._plugins, address)
+            access = _access(address, self._of(spec, secret))
+        raise errors.StorageError(f"{shown} stands for an address that stands for another, {_MOST_ADDRESSES} times.")
 
-    def _spec(self, uri: str) -> StorageSpec:
-        """The provider that takes a URI: by pattern, else by the longest prefix."""
-        specs = list(self._plugins.storage_providers().values())
-        kind = uris.scheme(uri)
-        if kind is None:
-            found = [spec for spec in specs if spec.local]
-            return self._one(found, uri, "a local path")
-        normal = kind + uri[len(kind) :]
-        found = [spec for spec in specs if any(re.match(pattern, normal) for pattern in spec.patterns)]
-        if not found:
-            lengths = {
-                spec.name: max((len(prefix) for prefix in spec.prefixes if normal.startswith(prefix)), default=0)
-                for spec in specs
-            }
-            longest = max(lengths.values(), default=0)
-            found = [spec for spec in specs if longest and lengths[spec.name] == longest]
-        return self._one(found, uri, f"{kind}://")
+    def release(self, artifact: Artifact) -> None:
+        """Say that an artefact is not used any more; once for each time that it was fetched."""
+        self._leases.release(artifact.path)
 
-    def _one(self, found: Sequence[StorageSpec], uri: str, what: str) -> StorageSpec:
-        if len(found) == 1:
-            return found[0]
-        shown = uris.redact(uri)
-        if found:
-            names = " and ".join(spec.name for spec in found)
-            raise errors.StorageError(
-                f"{shown} is claimed by the storage providers {names}.",
-                remedy="Uninstall one of them, or leave it out of FAIRLEAD_PLUGINS.",
-            )
-        kind = uris.scheme(uri) or "file"
-        for info in self._plugins.infos(Kind.STORAGE):
-            if info.error is not None and (info.name == kind or what == "a local path"):
-                raise errors.StorageError(info.error.reason, remedy=info.error.remedy) from info.error
-        known = sorted(prefix for spec in self._plugins.storage_providers().values() for prefix in spec.prefixes)
-        raise errors.StorageError(
-            f"No installed storage provider takes {what} ({shown}); they take {', '.join(known) or 'nothing'}.",
-            remedy=f"A provider is a plugin, by convention named {Kind.STORAGE.distribution(kind)}.",
-        )
+    def close(self) -> None:
+        """Say that nothing that it has found is used any more."""
+        self._leases.close()
 
-    @contextlib.contextmanager
-    def _provider(self, spec: StorageSpec, shown: str) -> Iterator[StorageProvider]:
-        settings = self._settings
-        offered = {NETWORK_VARIABLE: str(settings.network), **settings.credentials}
-        credentials = {
+    def _in_cache(self, uri: str, digest: str | None, access: str, deadline: Deadline) -> Path | None:
+        """The version that has the digest that the user gave, or that cannot change: the source need not be asked.
+
+        It was fetched with the same credentials: who knows a digest alone may not read what it is of.
+        """
+        slot = fetch.slot_of(self._settings, uri, self._machine)
+        if not slot.folder.exists():
+            return None
+        with faults.of_disk(uris.redact(uri), self._settings.cache), slot.locked(deadline, self._machine):
+            current = slot.current(deadline.check, verify=self._settings.verify)
+            if current is None or access not in current.access:
+                return None
+            if digest is not None and not fetch.pinned(current, digest):
+                return None
+            path = slot.path(current)
+            self._leases.hold(path)
+            return path
+
+    def _resolved(self, provider: StorageProvider, uri: str, deadline: Deadline) -> str:
+        retries = Retries(self._settings, self._machine, deadline)
+        while True:
+            deadline.check()
+            try:
+                with faults.of_provider(uris.redact(uri)):
+                    return provider.resolve(uri)
+            except errors.StorageUnavailable as error:
+                retries.pause(error)
+
+    def _bound_cache(self) -> None:
+        most = self._settings.max_cache_bytes
+        if most is not None and eviction.size(self._settings.cache) > most:
+            eviction.evict(self._settings.cache, keep_bytes=most)
+
+    def _of(self, spec: StorageSpec, credentials: Mapping[str, str]) -> dict[str, str]:
+        """The credentials that a provider is given: those that its spec names."""
+        return {
             key: value
-            for key, value in offered.items()
+            for key, value in credentials.items()
             if any(fnmatch.fnmatchcase(key, pattern) for pattern in spec.credentials)
         }
+
+    @contextlib.contextmanager
+    def _provider(self, spec: StorageSpec, shown: str, credentials: Mapping[str, str]) -> Iterator[StorageProvider]:
+        settings = self._settings
+        policy = self._of(spec, self._policy.variables())
         try:
             factory = self._plugins.factory(Kind.STORAGE, spec)
         except errors.PluginError as error:
             raise errors.StorageError(error.reason, remedy=error.remedy) from error
         with faults.of_provider(shown):
             provider: StorageProvider = factory(
-                credentials=credentials, timeout=min(settings.timeout, settings.deadline)
+                credentials={**credentials, **policy}, timeout=min(settings.timeout, settings.deadline)
             )
         # A source that sends a byte now and then stays within every timeout, for ever.
         watchdog = threading.Timer(settings.deadline, provider.close)
         watchdog.daemon = True
-        watchdog.start()
         try:
+            with faults.of_threads(shown):
+                watchdog.start()
             yield provider
         finally:
             watchdog.cancel()
             provider.close()
 
 
-class _Fetch:
-    """One fetch: an address, its provider, and a deadline."""
-
-    def __init__(
-        self,
-        uri: str,
-        digest: str | None,
-        provider: StorageProvider,
-        settings: FetchSettings,
-        machine: Machine,
-        deadline: Deadline,
-    ) -> None:
-        self._uri = uri
-        self._shown = uris.redact(uri)
-        self._digest = digest
-        self._provider = provider
-        self._settings = settings
-        self._machine = machine
-        self._deadline = deadline
-        self._slot = Slot(settings.cache, uri)
-
-    # -- local ------------------------------------------------------------------------------------------
-
-    def local(self) -> Path:
-        """The path itself, or the folder that a local archive is unpacked to."""
-        items = self._list()
-        path = _local_root(items, self._uri)
-        if self._digest is not None:
-            if not path.is_file():
-                raise errors.StorageError(
-                    f"{self._shown} is a folder, and a digest is of one file.",
-                    remedy="Name the one file, or leave the digest out.",
-                )
-            digests.of_file(path, digests.Hashes([self._digest])).verify(self._shown)
-        if not (path.is_file() and archives.is_archive(path.name)):
-            return path
-        with self._filling() as slot:
-            listing = [Listed.of(item) for item in items]
-            current = slot.current()
-            if current is not None and current.unchanged(listing):
-                return slot.path(current)
-            tree = self._unpack(path)
-            if [Listed.of(item) for item in self._list()] != listing:
-                raise errors.IntegrityError(f"{self._shown} changed while it was unpacked.")
-            return slot.path(slot.place(tree, _version([str(entry) for entry in listing]), listing, {}))
-
-    # -- remote -----------------------------------------------------------------------------------------
-
-    def remote(self, report: Progress) -> Path:
-        """The folder of the current version, downloaded if it is not there."""
-        with self._filling() as slot:
-            current = slot.current()
-            if current is not None and self._pinned(current):
-                return slot.path(current)
-            _log.info("fetching %s", self._shown)
-            items, sha256 = self._download(slot, current, report)
-            listing = [Listed.of(item) for item in items]
-            if sha256 is None:
-                assert current is not None
-                slot.discard()
-                _log.info("%s has not changed; it is in the cache", self._shown)
-                return slot.path(current)
-            tree = slot.partial / "files"
-            if len(items) == 1 and archives.is_archive(items[0].name):
-                tree = self._unpack(tree / items[0].name)
-            version = _version([f"{name} {digest}" for name, digest in sorted(sha256.items())])
-            return slot.path(slot.place(tree, version, listing, sha256))
-
-    def _pinned(self, current: Record) -> bool:
-        """Whether what is there has the digest that the user gave, so that the source need not be asked."""
-        return self._digest is not None and [f"sha256:{sha256}" for sha256 in current.sha256.values()] == [self._digest]
-
-    def _download(
-        self, slot: Slot, current: Record | None, report: Progress
-    ) -> tuple[Sequence[RemoteObject], dict[str, str] | None]:
-        """The listing and the SHA-256 of what was downloaded; None for the latter when nothing has changed."""
-        starts = 0
-        while True:
-            items = self._list()
-            unchanged = current is not None and current.unchanged([Listed.of(item) for item in items])
-            if unchanged and self._digest is None:
-                return items, None
-            slot.partial.mkdir(parents=True, exist_ok=True)
-            download = Download(slot, self._provider, self._settings, self._machine, self._deadline, self._digest)
-            try:
-                return items, download.run(items, report)
-            except errors.IntegrityError:
-                starts += 1
-                if starts > _FRESH_STARTS or self._digest is not None:
-                    raise
-
-    # -- both -------------------------------------------------------------------------------------------
-
-    def _list(self) -> Sequence[RemoteObject]:
-        retries = Retries(self._settings, self._machine, self._deadline)
-        while True:
-            self._deadline.check()
-            try:
-                with faults.of_provider(self._shown):
-                    items = self._provider.list(self._uri)
-            except errors.StorageUnavailable as error:
-                retries.pause(error)
-                continue
-            if not items:
-                raise errors.ArtifactNotFound(f"There is nothing at {self._shown}.")
-            return items
-
-    def _unpack(self, archive: Path) -> Path:
-        target = self._slot.partial / "unpacked"
-        shutil.rmtree(target, ignore_errors=True)
-        archives.unpack(archive, target, self._settings, self._deadline.check)
-        return target
-
-    @contextlib.contextmanager
-    def _filling(self) -> Iterator[Slot]:
-        """Hold the slot; whatever is refused leaves nothing in it."""
-        with faults.of_disk(self._shown, self._settings.cache), self._slot.locked(self._deadline, self._machine):
-            try:
-                yield self._slot
-            except _WORTH_KEEPING:
-                raise
-            except (errors.FairleadError, OSError):
-                self._slot.discard()
-                raise
-
-
-def _local_root(items: Sequence[RemoteObject], uri: str) -> Path:
-    """The path that a local listing is of: the one file that the URI names, or the folder that holds all files."""
-    first = items[0]
-    path = Path(first.key)
-    if len(items) == 1 and first.name == path.name == uris.last_part(uri):
-        return path
-    return path.parents[first.name.count("/")]
-
-
-def _version(parts: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+def _access(uri: str, credentials: Mapping[str, str]) -> str:
+    """What tells credentials apart without telling them; empty for those of the process."""
+    if not credentials:
+        return ""
+    text = json.dumps(sorted(credentials.items())).encode()
+    return hashlib.pbkdf2_hmac("sha256", text, uri.encode("utf-8", "surrogatepass"), _ROUNDS)[:16].hex()

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import random
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,14 @@ def _free_space(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def _boot() -> str:
+    """A name of this run of the machine: the kernel's on Linux; elsewhere the minute at which it was started."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(round((time.time() - time.monotonic()) / 60))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """The machine, one function for each thing that a fetch asks of it.
@@ -34,12 +43,16 @@ class Machine:
         sleep: wait for so many seconds.
         chance: a number from 0 to 1.
         free_space: bytes that are free on the file system of a folder.
+        wait: wait until an event is set, or for so many seconds.
+        boot: names this run of the machine; what was written in another one may not have reached the disk.
     """
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = random.random
     free_space: Callable[[Path], int] = _free_space
+    wait: Callable[[threading.Event, float], object] = threading.Event.wait
+    boot: str = dataclasses.field(default_factory=_boot)
 
 
 class Deadline:
@@ -80,12 +93,15 @@ class Deadline:
 
 
 class Retries:
-    """Pauses between attempts, each twice as long as the one before."""
+    """Pauses between attempts, each twice as long as the one before; a pause ends when the fetch is given up."""
 
-    def __init__(self, settings: FetchSettings, machine: Machine, deadline: Deadline) -> None:
+    def __init__(
+        self, settings: FetchSettings, machine: Machine, deadline: Deadline, stop: threading.Event | None = None
+    ) -> None:
         self._settings = settings
         self._machine = machine
         self._deadline = deadline
+        self._stop = stop or threading.Event()
         self._failures = 0
 
     def progressed(self) -> None:
@@ -114,7 +130,7 @@ class Retries:
             self._failures,
             self._settings.retries,
         )
-        self._machine.sleep(delay)
+        self._machine.wait(self._stop, delay)
 
     def _given_up(self, error: errors.StorageUnavailable) -> errors.StorageUnavailable:
         if self._failures == 1:

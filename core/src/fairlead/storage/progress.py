@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import json
 import logging
 import sys
 import threading
@@ -15,7 +16,16 @@ from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
 if TYPE_CHECKING:
     from fairlead.storage import bars
 
-__all__ = ["Advance", "BarProgress", "LineProgress", "LogProgress", "Progress", "SilentProgress", "automatic"]
+__all__ = [
+    "Advance",
+    "BarProgress",
+    "JsonProgress",
+    "LineProgress",
+    "LogProgress",
+    "Progress",
+    "SilentProgress",
+    "automatic",
+]
 
 Advance: TypeAlias = "Callable[[int], None]"
 """Tells that so many more bytes are there; negative when a file is started again."""
@@ -80,6 +90,45 @@ class LineProgress(Progress):
         print(line, file=self._stream or sys.stderr, flush=True)  # lines on a stream are its job
 
 
+class JsonProgress(Progress):
+    """Writes a line of JSON every ten percent and every five seconds, for programs that show how far a fetch is.
+
+    Each line has ``event`` (``begin``, ``progress`` or ``end``), ``uri``, ``bytes``, ``total`` (null where it is not
+    known) and ``seconds`` since the begin. A fetch that fails has no end.
+
+    Args:
+        stream: where to write; standard error by default.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    @contextlib.contextmanager
+    def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
+        """Open the report of one fetch."""
+        began = said_at = self._clock()
+        reached = said = done
+        step = total / _LINES_PER_TRANSFER if total else float("inf")
+
+        def say(event: str) -> None:
+            seconds = round(self._clock() - began, 3)
+            line = {"event": event, "uri": label, "bytes": reached, "total": total, "seconds": seconds}
+            print(json.dumps(line), file=self._stream or sys.stderr, flush=True)  # lines on a stream are its job
+
+        def advance(count: int) -> None:
+            nonlocal reached, said, said_at
+            reached += count
+            if abs(reached - said) >= step or self._clock() - said_at >= _SECONDS_PER_LINE:
+                said, said_at = reached, self._clock()
+                say("progress")
+
+        say("begin")
+        yield advance
+        say("end")
+
+
 class LogProgress(LineProgress):
     """Writes the same lines to the log, for servers whose standard error is read by machines.
 
@@ -93,6 +142,44 @@ class LogProgress(LineProgress):
 
     def _say(self, line: str) -> None:
         self._logger.info("%s", line)
+
+
+class CountedProgress(Progress):
+    """Hands every report on, and counts what arrives and what is still to come.
+
+    Args:
+        inner: where reports go.
+
+    Attributes:
+        arrived: called with bytes that have arrived.
+        expected: called with bytes that are expected now, negative once they are here or will not come.
+    """
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self.arrived: Advance = lambda _: None
+        self.expected: Advance = lambda _: None
+
+    @contextlib.contextmanager
+    def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
+        """Open the report of one fetch."""
+        left = 0 if total is None else total - done
+        with self._inner.transfer(label, total=total, done=done) as tell:
+
+            def advance(count: int) -> None:
+                nonlocal left
+                tell(count)
+                if count > 0:
+                    self.arrived(count)
+                if total is not None:
+                    left -= count
+                    self.expected(-count)
+
+            self.expected(left)
+            try:
+                yield advance
+            finally:
+                self.expected(-left)
 
 
 class BarProgress(Progress):

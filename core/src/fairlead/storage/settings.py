@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import fnmatch
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fairlead import errors
+from fairlead.settings import ByteSize
 
-__all__ = ["CACHE_VARIABLE", "NETWORK_VARIABLE", "FetchSettings", "NetworkPolicy", "default_cache", "network_policy"]
+__all__ = [
+    "CACHE_MAX_VARIABLE",
+    "CACHE_VARIABLE",
+    "NETWORK_VARIABLE",
+    "VARIABLES",
+    "FetchSettings",
+    "NetworkPolicy",
+    "default_cache",
+    "network_policy",
+]
 
 CACHE_VARIABLE: Final = "FAIRLEAD_CACHE"
+CACHE_MAX_VARIABLE: Final = "FAIRLEAD_CACHE_MAX_BYTES"
 NETWORK_VARIABLE: Final = "FAIRLEAD_STORAGE_NETWORK"
 
 _GIB: Final = 1024**3
+
+_MOST_SECONDS: Final = 2_000_000
+"""More than three weeks; sockets wait no longer."""
 
 
 class NetworkPolicy(enum.StrEnum):
@@ -84,17 +100,129 @@ class FetchSettings:
     max_backoff: float = 30.0
     """The longest pause between two retries, in seconds. A source that asks for a longer one gets it."""
 
+    connections: int = 8
+    """The most streams that one host is asked for at once, by all fetches of one `Fetcher` together."""
+
+    max_rate: float | None = None
+    """The most bytes that arrive in a second, by all fetches of one `Fetcher` together; no bound by default."""
+
+    allow: tuple[str, ...] = ()
+    """Patterns of `fnmatch` for the names of objects that are fetched, relative to the address; all by default."""
+
+    ignore: tuple[str, ...] = ()
+    """Patterns of those that are not fetched, even where they are allowed."""
+
+    verify: bool = False
+    """Whether all files of an artefact in the cache are read and compared whenever it is used."""
+
+    max_cache_bytes: int | None = None
+    """The most bytes that the cache keeps; what was not used for longest is removed. No bound by default."""
+
     network: NetworkPolicy = dataclasses.field(default_factory=lambda: network_policy(os.environ.get(NETWORK_VARIABLE)))
     """Which addresses may be connected to: any, or public. FAIRLEAD_STORAGE_NETWORK sets the default."""
 
     credentials: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     """Credentials for providers, by key. A provider is given the keys that its spec names, and no others."""
 
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, **given: Any) -> FetchSettings:
+        """The settings that environment variables give; see `VARIABLES`.
+
+        Args:
+            environ: the variables; those of the process by default. A variable without text counts as not set.
+            given: settings by name, which come before them.
+
+        Raises:
+            ConfigurationError: a variable cannot be read.
+        """
+        variables = os.environ if environ is None else environ
+        found: dict[str, Any] = {}
+        for variable, (name, read) in VARIABLES.items():
+            text = variables.get(variable, "").strip()
+            if text and name not in given:
+                try:
+                    found[name] = read(text)
+                except ValueError as error:
+                    raise errors.ConfigurationError(f"{variable}: {error}.") from None
+        return cls(**found, **given)
+
+    def takes(self, name: str) -> bool:
+        """Whether the patterns leave an object in; those to ignore come before those that are allowed.
+
+        Args:
+            name: its name, relative to the address.
+        """
+        allowed = not self.allow or any(fnmatch.fnmatchcase(name, pattern) for pattern in self.allow)
+        return allowed and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.ignore)
+
     def __post_init__(self) -> None:
-        positive = ("max_bytes", "max_members", "max_expanded_bytes", "max_expansion", "deadline", "timeout")
-        for name in positive:
-            if getattr(self, name) <= 0:
+        positive = (
+            "max_bytes",
+            "max_members",
+            "max_expanded_bytes",
+            "max_expansion",
+            "deadline",
+            "timeout",
+            "connections",
+        )
+        for name in ("deadline", "timeout", "backoff", "max_backoff"):
+            if not getattr(self, name) <= _MOST_SECONDS:
+                raise errors.ConfigurationError(
+                    f"fetch setting {name}: {getattr(self, name)} is more than {_MOST_SECONDS}."
+                )
+        for name in (*positive, "max_rate", "max_cache_bytes"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise errors.ConfigurationError(f"fetch setting {name}: {getattr(self, name)} is not above zero.")
         for name in ("retries", "backoff", "max_backoff"):
             if getattr(self, name) < 0:
                 raise errors.ConfigurationError(f"fetch setting {name}: {getattr(self, name)} is below zero.")
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    """Patterns as KServe reads them: a JSON list, a JSON string, or a list with commas."""
+    if text.startswith(("[", '"')):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither JSON nor a list with commas") from None
+        found = [found] if isinstance(found, str) else found
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise ValueError(f"{text!r} is not a list of patterns")
+        return tuple(found)
+    return tuple(part for each in text.split(",") if (part := each.strip()))
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() in ("1", "true", "yes", "on")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number of seconds") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
+    CACHE_MAX_VARIABLE: ("max_cache_bytes", ByteSize.parse),
+    "FAIRLEAD_STORAGE_CONNECTIONS": ("connections", _count),
+    "FAIRLEAD_STORAGE_DEADLINE": ("deadline", _number),
+    "FAIRLEAD_STORAGE_MAX_BYTES": ("max_bytes", ByteSize.parse),
+    "FAIRLEAD_STORAGE_MAX_EXPANDED_BYTES": ("max_expanded_bytes", ByteSize.parse),
+    "FAIRLEAD_STORAGE_MAX_MEMBERS": ("max_members", _count),
+    "FAIRLEAD_STORAGE_MAX_RATE": ("max_rate", ByteSize.parse),
+    "FAIRLEAD_STORAGE_RETRIES": ("retries", _count),
+    "FAIRLEAD_STORAGE_TIMEOUT": ("timeout", _number),
+    "FAIRLEAD_STORAGE_VERIFY": ("verify", _flag),
+    "STORAGE_ALLOW_PATTERNS": ("allow", _patterns),
+    "STORAGE_IGNORE_PATTERNS": ("ignore", _patterns),
+}
+"""Environment variables, the setting that each gives, and how its text is read; the last two are KServe's."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import tarfile
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from fairlead import errors
 
 if TYPE_CHECKING:
-    from fairlead.storage.archives import Target
+    from fairlead.storage.archives import Archive, Target
 
 __all__ = ["unpack"]
 
@@ -24,20 +25,23 @@ _HEADER_BUDGET: Final = 1024 * 1024
 _XZ_MEMORY: Final = 256 * 1024 * 1024
 """Bytes of memory that an xz stream may ask for; ``xz -9`` asks for 65 MiB, the format allows 4 GiB."""
 
+_ZSTD_WINDOW: Final = 128 * 1024 * 1024
+"""Bytes of memory that a Zstandard stream may ask for; ``zstd --ultra -22`` asks for 128 MiB."""
+
 _MAX_SHARED_ATTRIBUTES: Final = 64
 """Attributes that all members may share (pax global headers); they are held in memory, and copied to every member."""
 
 _BLOCK: Final = 64 * 1024
 
 
-def unpack(archive: Path, target: Target) -> None:
+def unpack(archive: Archive, target: Target) -> None:
     """Unpack a tar archive.
 
     Raises:
         StorageError: see `fairlead.storage.archives.unpack`.
     """
     try:
-        with archive.open("rb") as raw, _decompressed(archive.name.lower(), raw) as content:
+        with _decompressed(archive.kind, archive.source) as content:
             stream = _Forward(content, target)
             with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:") as tar:
                 while True:
@@ -70,12 +74,18 @@ def _place(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Target) -> Non
     while name.startswith("./"):
         name = name[2:]
     if member.isdir():
-        if name.rstrip("/") not in ("", "."):
-            target.folder(name.rstrip("/"))
-    elif member.issym():
+        kept = target.keep(f"{name.rstrip('/')}/") if name.rstrip("/") not in ("", ".") else None
+        if kept is not None:
+            target.folder(kept.rstrip("/"))
+        return
+    kept = target.keep(name)
+    if kept is None:
+        return
+    name = kept
+    if member.issym():
         target.symbolic_link(name, member.linkname)
     elif member.islnk():
-        target.hard_link(name, member.linkname.removeprefix("./"))
+        target.hard_link(name, target.keep(member.linkname.removeprefix("./")) or member.linkname)
     elif member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE) and not member.issparse():
         if member.size < 0:
             raise errors.IntegrityError(f"{name!a} in {target.archive} announces a negative size.")
@@ -166,14 +176,41 @@ class _Forward:
         self._target.count(count)
 
 
-def _decompressed(name: str, raw: IO[bytes]) -> IO[bytes]:
-    if name.endswith((".gz", ".tgz")):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw, mode="rb"))
-    if name.endswith((".bz2", ".tbz2")):
-        return cast("IO[bytes]", bz2.BZ2File(raw))
-    if name.endswith((".xz", ".txz")):
-        return cast("IO[bytes]", io.BufferedReader(_XzReader(raw)))
-    return raw
+@contextlib.contextmanager
+def _decompressed(kind: str, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The content of a stream; the stream itself stays open, for it is its owner's."""
+    if kind == "tar":
+        yield raw
+    elif kind == "tar.gz":
+        with gzip.GzipFile(fileobj=raw, mode="rb") as content:
+            yield cast("IO[bytes]", content)
+    elif kind == "tar.bz2":
+        with bz2.BZ2File(raw) as content:
+            yield cast("IO[bytes]", content)
+    elif kind == "tar.xz":
+        yield cast("IO[bytes]", io.BufferedReader(_XzReader(raw)))
+    elif kind == "tar.zst":
+        with _zstandard(raw) as content:
+            yield content
+    else:
+        raise errors.StorageError(f"An archive of the kind {kind!r} cannot be unpacked.")
+
+
+@contextlib.contextmanager
+def _zstandard(raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise errors.StorageError(
+            "An archive that is compressed with Zstandard needs a package that is not installed.",
+            remedy="pip install 'fairlead[zstd]'",
+        ) from error
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    try:
+        with decompressor.stream_reader(raw, read_across_frames=True, closefd=False) as content:
+            yield content
+    except zstandard.ZstdError as error:
+        raise tarfile.ReadError("its compressed content cannot be read") from error
 
 
 class _XzReader(io.RawIOBase):

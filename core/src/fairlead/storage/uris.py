@@ -9,7 +9,7 @@ from typing import Final
 
 from fairlead import errors
 
-__all__ = ["last_part", "local_path", "redact", "scheme", "split_digest"]
+__all__ = ["authority", "last_part", "local_path", "redact", "scheme", "split_digest"]
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _PIN: Final = "#sha256="
@@ -34,6 +34,12 @@ def redact(uri: str) -> str:
     if not _AUTHORITY.fullmatch(host):
         return f"{head}://…"  # a password with an unquoted `/`, `?` or `#` looks like a port, and its end like a path
     return f"{head}://{host}{slash}{path}"
+
+
+def authority(uri: str) -> str:
+    """Scheme, host and port, or scheme and bucket: what answers for a URI. The scheme alone where it names none."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.\-]*):(?://(?:[^/?#]*@)?([^/?#]*))?", uri)
+    return f"{found.group(1).lower()}://{(found.group(2) or '').lower()}" if found else ""
 
 
 def split_digest(uri: str) -> tuple[str, str | None]:

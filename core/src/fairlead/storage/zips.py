@@ -6,13 +6,12 @@ import io
 import stat
 import zipfile
 import zlib
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from fairlead import errors
 
 if TYPE_CHECKING:
-    from fairlead.storage.archives import Target
+    from fairlead.storage.archives import Archive, Target
 
 __all__ = ["unpack"]
 
@@ -22,34 +21,33 @@ _DIRECTORY_FLOOR: Final = 1024 * 1024
 _DIRECTORY_ENTRY: Final = 256
 
 
-def unpack(archive: Path, target: Target) -> None:
+def unpack(archive: Archive, target: Target) -> None:
     """Unpack a zip archive.
 
     Raises:
         StorageError: see `fairlead.storage.archives.unpack`.
     """
     try:
-        with archive.open("rb") as raw:
-            bounded = _Bounded(raw, target)
-            with zipfile.ZipFile(bounded) as container:
-                members = container.infolist()
-                if len(members) > target.settings.max_members:
-                    raise errors.StorageLimitExceeded(
-                        f"The archive {archive.name} has {len(members)} members, more than "
-                        f"{target.settings.max_members}.",
-                        remedy="The setting max_members bounds them.",
-                    )
-                target.announce(sum(member.file_size for member in members))
-                for member in members:
-                    target.check()
-                    _place(container, member, target)
+        with zipfile.ZipFile(_Bounded(archive.source, target)) as container:
+            members = container.infolist()
+            if len(members) > target.settings.max_members:
+                raise errors.StorageLimitExceeded(
+                    f"The archive {archive.name} has {len(members)} members, more than {target.settings.max_members}.",
+                    remedy="The setting max_members bounds them.",
+                )
+            target.announce(sum(member.file_size for member in members))
+            for member in members:
+                target.check()
+                _place(container, member, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise errors.IntegrityError(f"The archive {archive.name} is damaged or incomplete: {error}.") from error
 
 
 def _place(container: zipfile.ZipFile, member: zipfile.ZipInfo, target: Target) -> None:
     # `filename` is cut at a NUL and has separators exchanged; the name as it stands in the archive is judged.
-    name = member.orig_filename
+    name = target.keep(member.orig_filename)
+    if name is None:
+        return
     mode = member.external_attr >> 16
     kind = stat.S_IFMT(mode)
     if member.flag_bits & _ENCRYPTED:

@@ -16,13 +16,15 @@ Everything goes through `Plugins.discover`, the door that users come through.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
@@ -38,10 +40,13 @@ from fairlead.storage.settings import FetchSettings
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import Artifact
 
-__all__ = ["Place", "RecordingProgress", "StorageContract"]
+__all__ = ["Change", "Place", "RecordingProgress", "StorageContract"]
 
 Place: TypeAlias = "Callable[[Mapping[str, bytes]], str]"
 """Puts files, by relative name, onto the server below a new root, and returns the root's URI."""
+
+Change: TypeAlias = "Callable[[str, bytes], None]"
+"""Gives the object of a URI another content."""
 
 _CONTENT = bytes(range(256)) * 1024
 _LARGE = 8 * 1024 * 1024
@@ -100,6 +105,9 @@ class StorageContract:
     resumable: ClassVar[bool] = True
     """Whether reading can start past zero, and a killed fetch goes on where it stopped."""
 
+    tells_changes: ClassVar[bool] = True
+    """Whether the source has a tag, a version or a digest that changes with the content."""
+
     awkward_names: ClassVar[tuple[str, ...]] = _AWKWARD_NAMES
     """Object names that the source can hold."""
 
@@ -114,6 +122,11 @@ class StorageContract:
     def place(self) -> Place:
         """How to put files onto the server."""
         raise NotImplementedError("override the fixture `place`")
+
+    @pytest.fixture
+    def change(self) -> Change:
+        """How to give an object another content; leave it where the objects of the source never change."""
+        pytest.skip("the objects of this source do not change")
 
     @pytest.fixture
     def credentials(self) -> dict[str, str]:
@@ -234,7 +247,81 @@ class StorageContract:
         assert b"".join(chunks) == _CONTENT[start:]
         assert all(chunks), "a chunk is never empty"
 
+    def test_a_range_ends_where_it_is_asked_to(self, provider: StorageProvider, place: Place) -> None:
+        """What comes after it is not given, wherever it begins."""
+        (item,) = provider.list(self.join(place({"model.bin": _CONTENT}), "model.bin"))
+        ranges = [(0, 1), (0, 100_000)] if not item.resumable else [(0, 1), (7, 100_007), (len(_CONTENT) - 5, None)]
+        for start, end in ranges:
+            assert b"".join(provider.open_range(item, start, end)) == _CONTENT[start:end]
+
+    def test_several_threads_read_at_once(self, provider: StorageProvider, place: Place) -> None:
+        """Each gets the bytes that it asked for."""
+        uri = place({"model.bin": _CONTENT, "other.bin": _CONTENT[::-1]})
+        items = [provider.list(self.join(uri, name))[0] for name in ("model.bin", "other.bin")]
+        step = len(_CONTENT) // 8
+
+        def read(number: int) -> bool:
+            item, wanted = items[number % 2], (_CONTENT, _CONTENT[::-1])[number % 2]
+            start = number * step if item.resumable else 0
+            return b"".join(provider.open_range(item, start, start + step)) == wanted[start : start + step]
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(read, range(8)))
+
+    def test_a_reader_that_stops_early_leaves_the_provider_usable(
+        self, provider: StorageProvider, place: Place
+    ) -> None:
+        """A range that was not read to its end takes nothing away from the next one."""
+        (item,) = provider.list(self.join(place({"model.bin": _CONTENT * 16}), "model.bin"))
+        for _ in range(20):
+            with contextlib.closing(cast("Generator[bytes, None, None]", provider.open_range(item))) as chunks:
+                assert _CONTENT.startswith(next(chunks)[: len(_CONTENT)])
+        assert sum(map(len, provider.open_range(item))) == len(_CONTENT) * 16
+
+    def test_a_change_is_found_out_between_two_ranges(
+        self, provider: StorageProvider, place: Place, change: Change
+    ) -> None:
+        """Two contents are never joined, though they are of the same length."""
+        uri = self.join(place({"model.bin": _CONTENT}), "model.bin")
+        (item,) = provider.list(uri)
+        middle = len(_CONTENT) // 2 if item.resumable else 0
+        assert b"".join(provider.open_range(item, 0, middle or None))[:10] == _CONTENT[:10]
+        change(uri, _CONTENT[::-1])
+        with pytest.raises(errors.IntegrityError):
+            list(provider.open_range(item, middle))
+
+    def test_a_provider_that_is_closed_does_not_hold_a_reader(self, provider: StorageProvider, place: Place) -> None:
+        """Closing it from another thread ends what is read, with an error that may pass."""
+        (item,) = provider.list(self.join(place({"model.bin": bytes(_LARGE)}), "model.bin"))
+        chunks = provider.open_range(item)
+        next(chunks)
+        threading.Thread(target=provider.close).start()
+        with contextlib.suppress(errors.StorageUnavailable):
+            for _ in chunks:  # what was on its way may still come
+                pass
+
     # -- fetching ---------------------------------------------------------------------------------------
+
+    def test_many_objects_are_fetched(self, plugins: Plugins, place: Place, settings: FetchSettings) -> None:
+        """More than there are streams, at once."""
+        self._needs_trees()
+        tree = {f"{number // 10}/{number}.bin": str(number).encode() * number for number in range(100)}
+        uri = self.join(place({f"model/{name}": content for name, content in tree.items()}), "model")
+        assert self._contents(Fetcher(plugins, settings, SilentProgress()).fetch(uri)) == tree
+
+    def test_what_is_in_the_cache_is_not_fetched_again(
+        self, spec: StorageSpec, plugins: Plugins, place: Place, settings: FetchSettings
+    ) -> None:
+        """A second fetch takes no byte, where the source can tell that nothing has changed."""
+        if spec.local:
+            pytest.skip("local files are used in place")
+        uri = self.join(place({"model.bin": _CONTENT}), "model.bin")
+        first = Fetcher(plugins, settings, SilentProgress()).fetch(uri)
+        progress = RecordingProgress()
+        again = Fetcher(plugins, settings, progress).fetch(uri)
+        assert self._contents(again) == {"model.bin": _CONTENT}
+        if self.tells_changes:
+            assert (again.path, progress.done) == (first.path, [])
 
     def test_a_fetched_object_equals_the_original(
         self, plugins: Plugins, place: Place, settings: FetchSettings

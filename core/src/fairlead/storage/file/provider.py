@@ -14,7 +14,7 @@ from fairlead.storage import uris
 
 __all__ = ["FileProvider"]
 
-_CHUNK: Final = 64 * 1024
+_CHUNK: Final = 1024 * 1024
 _SHOWN: Final = 10
 
 
@@ -44,8 +44,8 @@ class FileProvider(StorageProvider):
             raise _denied(path) from error
         raise errors.ArtifactNotFound(f"There is nothing at {path}. {_nearby(path)}")
 
-    def open_range(self, item: RemoteObject, start: int = 0) -> Iterator[bytes]:
-        """The content of a file from byte ``start`` on.
+    def open_range(self, item: RemoteObject, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The content of a file from byte ``start`` up to, and without, byte ``end``.
 
         Raises:
             IntegrityError: the file was changed or removed since it was listed.
@@ -56,7 +56,9 @@ class FileProvider(StorageProvider):
                 if item.etag is not None and _tag(os.fstat(file.fileno())) != item.etag:
                     raise errors.IntegrityError(f"{path} was changed after it was listed.")
                 file.seek(start)
-                while chunk := file.read(_CHUNK):
+                left = _CHUNK if end is None else end - start
+                while chunk := file.read(min(_CHUNK, left)):
+                    left -= 0 if end is None else len(chunk)
                     yield chunk
         except FileNotFoundError:
             raise errors.IntegrityError(f"{path} was removed after it was listed.") from None

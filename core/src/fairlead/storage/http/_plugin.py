@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.contracts.storage import StorageSpec
 from fairlead.hookspecs import hookimpl
+from fairlead.storage.policy import VARIABLES
 
 
 @hookimpl
@@ -14,6 +15,6 @@ def fairlead_storage_providers() -> list[StorageSpec]:
             name="http",
             prefixes=("http://", "https://"),
             factory="fairlead.storage.http.provider:HttpProvider",
-            credentials=("*-headers", "FAIRLEAD_STORAGE_NETWORK"),
+            credentials=("*-headers", *VARIABLES),
         )
     ]

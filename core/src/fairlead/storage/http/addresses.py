@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from fairlead import errors
 from fairlead.storage.settings import NETWORK_VARIABLE, NetworkPolicy
 
-__all__ = ["Reach", "Resolve", "allowed", "classify"]
+__all__ = ["Reach", "Resolve", "allowed", "classify", "may_reach"]
 
 Resolve: TypeAlias = "Callable[..., Sequence[tuple[Any, ...]]]"
 """Resolves a name; `socket.getaddrinfo`."""
@@ -110,7 +110,7 @@ def allowed(
         reason = getattr(error, "strerror", None) or "not a host name"
         raise errors.StorageUnavailable(f"The host {host} cannot be resolved: {reason}.") from error
     judged = {answer[4][0]: classify(answer[4][0]) for answer in answers}
-    good = [(address, reach) for address, reach in judged.items() if _may(reach, policy, came_from)]
+    good = [(address, reach) for address, reach in judged.items() if may_reach(reach, policy, came_from)]
     if good:
         return good
     seen = ", ".join(f"{address} ({reach})" for address, reach in judged.items()) or "no address"
@@ -126,7 +126,8 @@ def allowed(
     )
 
 
-def _may(reach: Reach, policy: NetworkPolicy, came_from: Reach | None) -> bool:
+def may_reach(reach: Reach, policy: NetworkPolicy, came_from: Reach | None) -> bool:
+    """Whether an address that reaches so far may be connected to; see `allowed`."""
     if reach is Reach.PUBLIC:
         return True
     if reach is Reach.FORBIDDEN or policy is NetworkPolicy.PUBLIC:

@@ -14,7 +14,7 @@ from typing import Final
 
 from fairlead import errors
 
-__all__ = ["announced_digest", "content_range", "moment", "of_host", "retry_after"]
+__all__ = ["announced_digest", "checked", "content_range", "joined", "moment", "of_host", "retry_after"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -45,12 +45,29 @@ def of_host(host: str, credentials: Mapping[str, str]) -> dict[str, str]:
             f"{key} is not a JSON object of header names and values.",
             remedy="""For example: {"Authorization": "Bearer <token>"}""",
         )
-    for name, value in headers.items():
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise errors.ConfigurationError(f"{key}: {name!a} or its value is not a valid HTTP header.")
+    checked(headers, key)
+    for name in headers:
         if name.lower() in _OURS:
             raise errors.ConfigurationError(f"{key}: the header {name} is set by Fairlead itself.")
     return headers
+
+
+def checked(headers: Mapping[str, str], subject: str) -> Mapping[str, str]:
+    """The headers, if they can be sent.
+
+    Raises:
+        ConfigurationError: one is not a header. Its value is never shown.
+    """
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise errors.ConfigurationError(f"{subject}: {name!a} or its value is not a valid HTTP header.")
+    return headers
+
+
+def joined(*several: Mapping[str, str]) -> dict[str, str]:
+    """Headers of several mappings, of which later ones replace earlier ones, whatever the case of their names."""
+    found = {name.lower(): (name, value) for headers in several for name, value in headers.items()}
+    return dict(found.values())
 
 
 def announced_digest(headers: Mapping[str, str], *, partial: bool = False) -> str | None:

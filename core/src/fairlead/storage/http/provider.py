@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http
-import os
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +14,12 @@ from fairlead.contracts.storage import RemoteObject, StorageProvider
 from fairlead.storage.http import client, headers
 from fairlead.storage.http.client import Answer, Client
 from fairlead.storage.http.locations import Location
-from fairlead.storage.settings import NETWORK_VARIABLE, network_policy
 
 if TYPE_CHECKING:
     from fairlead.storage.http.addresses import Resolve
 
 __all__ = ["HttpProvider"]
 
-_CHUNK: Final = 64 * 1024
 _NO_HEAD: Final = frozenset({400, 403, 405, 501})
 """Answers to HEAD from servers that may well answer GET; a signed URL, for one, is signed for GET alone."""
 
@@ -35,7 +32,8 @@ class HttpProvider(StorageProvider):
     """Lists and reads one file of an http or https server; http has no listing of folders.
 
     Args:
-        credentials: ``<hostname>-headers`` and ``FAIRLEAD_STORAGE_NETWORK``; each is also read from the environment.
+        credentials: ``<hostname>-headers``, and the variables of `fairlead.storage.policy`; each is also read from the
+            environment.
         timeout: seconds that a single network operation may take.
         resolve: resolves names; `socket.getaddrinfo`.
     """
@@ -48,8 +46,7 @@ class HttpProvider(StorageProvider):
         resolve: Resolve = socket.getaddrinfo,
     ) -> None:
         super().__init__(credentials=credentials, timeout=timeout)
-        policy = network_policy(self.credentials.get(NETWORK_VARIABLE) or os.environ.get(NETWORK_VARIABLE))
-        self._client = Client(timeout=timeout, network=policy, credentials=self.credentials, resolve=resolve)
+        self._client = Client(timeout=timeout, credentials=self.credentials, resolve=resolve)
 
     def list(self, uri: str) -> Sequence[RemoteObject]:
         """The file, as the server describes it.
@@ -74,23 +71,26 @@ class HttpProvider(StorageProvider):
                 return [_described(name, uri, answer, total)]
             raise client.failure(answer)
 
-    def open_range(self, item: RemoteObject, start: int = 0) -> Iterator[bytes]:
-        """The content of the file from byte ``start`` on; redirects are followed anew.
+    def open_range(self, item: RemoteObject, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The content of the file from byte ``start`` up to, and without, byte ``end``; redirects are followed anew.
 
         Raises:
             IntegrityError: the server has another content now than it had when it was listed.
             StorageUnavailable: the connection broke; ask again from where it stopped.
         """
-        fields = {"Range": f"bytes={start}-"} if start else {}
-        if start and item.etag is not None and not item.etag.startswith(_WEAK):
+        if end is not None and end <= start:
+            return
+        whole = start == 0 and end in (None, item.size)
+        fields = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        if fields and item.etag is not None and not item.etag.startswith(_WEAK):
             fields["If-Range"] = item.etag.removeprefix(_MODIFIED)
         with contextlib.closing(self._client.send("GET", item.key, fields)) as answer:
-            if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            if answer.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and fields:
                 _, total = headers.content_range(answer.headers.get("Content-Range"))
                 if total == start and item.size in (None, start):
                     return
                 raise _changed(answer)
-            if answer.status == http.HTTPStatus.PARTIAL_CONTENT and start:
+            if answer.status == http.HTTPStatus.PARTIAL_CONTENT and fields:
                 first, total = headers.content_range(answer.headers.get("Content-Range"))
                 if first != start or (item.size is not None and total not in (None, item.size)):
                     raise _changed(answer)
@@ -104,23 +104,11 @@ class HttpProvider(StorageProvider):
             if item.etag is not None and _tag(answer) != item.etag:
                 raise _changed(answer)
             _refuse_encoding(item.name, answer)
-            yield from _body(answer, skip)
+            yield from answer.chunks(skip, None if end is None else end - start)
 
     def close(self) -> None:
-        """Break the connection that is open, if one is."""
+        """Break the connections that are open."""
         self._client.close()
-
-
-def _body(answer: Answer, skip: int) -> Iterator[bytes]:
-    expected, received = _length(answer), 0
-    while chunk := answer.read(_CHUNK):
-        received += len(chunk)
-        dropped = min(skip, len(chunk))
-        skip -= dropped
-        if dropped < len(chunk):
-            yield chunk[dropped:]
-    if expected is not None and received < expected:
-        raise errors.StorageUnavailable(f"{answer.location} closed after {received} of {expected} bytes.")
 
 
 def _described(name: str, uri: str, answer: Answer, size: int | None) -> RemoteObject:

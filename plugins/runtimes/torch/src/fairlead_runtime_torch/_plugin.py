@@ -50,6 +50,7 @@ SPEC: Final = RuntimeSpec(
         threads.NTHREAD,
     ),
     unpickles=True,
+    reads_early=True,
     recorded="fairlead_runtime_torch.files:saved_with",
     recognises="fairlead_runtime_torch.files:recognises",
     aliases=("kserve-torchserve", "kserve-tritonserver"),

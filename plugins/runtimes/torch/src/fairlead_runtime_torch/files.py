@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import fnmatch
 import importlib.metadata
 import lzma
 import re
@@ -21,6 +22,7 @@ __all__ = [
     "SOURCE",
     "Form",
     "find",
+    "find_safetensors",
     "form_of",
     "not_served",
     "recognises",
@@ -31,6 +33,9 @@ __all__ = [
 
 SOURCE: Final = "model.py"
 """The name of the Python file with the class of weights."""
+
+_HEAD: Final = 16
+"""Bytes from which the form of a file is told."""
 
 _TEXT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of an archive's texts that are read; more than any model has, and fewer than a bomb."""
@@ -74,6 +79,24 @@ def find(artifact: Artifact) -> Path:
     return artifact.only(FILES)
 
 
+def find_safetensors(artifact: Artifact) -> str | None:
+    """The name of the one model file of an artefact, if it is one of safetensors; its other files may still arrive."""
+    sizes = artifact.sizes()
+    found = [each for each in sizes if "/" not in each and not each.startswith(".") and _is_model_file(each)]
+    if len(found) != 1 or not found[0].endswith(".safetensors"):
+        return None
+    with artifact.open(found[0]) as file:
+        return found[0] if _is_safetensors(file.read(_HEAD), sizes[found[0]]) else None
+
+
+def _is_model_file(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in FILES)
+
+
+def _is_safetensors(head: bytes, size: int) -> bool:
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size
+
+
 def not_served(name: str) -> errors.ModelLoadError:
     """The error of an artefact that was packed for TorchServe."""
     return errors.ModelLoadError(
@@ -90,10 +113,10 @@ def form_of(path: Path) -> Form | None:
         ModelLoadError: it begins as a zip archive and is none.
     """
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(_HEAD)
     if head.startswith(_LEGACY):
         return Form.SAVED
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size:
+    if _is_safetensors(head, path.stat().st_size):
         return Form.SAFETENSORS
     if not head.startswith(b"PK"):
         return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from fairlead.contracts.runtime import SettingValue
     from fairlead_runtime_torch.program import Program
+    from fairlead_runtime_torch.weights import Stored
 
 __all__ = ["TorchRuntime"]
 
@@ -27,7 +28,7 @@ class TorchRuntime(Runtime):
     """Loads programs of torch.export, TorchScript, and weights with the class beside them."""
 
     def load(self, artifact: Artifact, settings: LoadSettings) -> TorchModel:
-        """Load the one model file at the top level of an artefact.
+        """Load the one model file at the top level of an artefact; safetensors are read while files still arrive.
 
         Raises:
             ArtifactMissing: there is none.
@@ -39,6 +40,7 @@ class TorchRuntime(Runtime):
         options = {setting.name: setting.default for setting in SPEC.settings} | dict(settings.options)
         inputs = declared.parse(str(options["inputs"]))
         count = threads.chosen(settings)
+        stored = _read_early(artifact)
         path = files.find(artifact)
         form = _form(path)
         saved_with = files.saved_with(artifact)
@@ -46,7 +48,7 @@ class TorchRuntime(Runtime):
         with opening.guarded(path, SPEC.libraries[0], plugin=SPEC.name, recorded=recorded, takes=_is_known) as notes:
             _set_threads(count)
             device = devices.choose(str(options["device"]))
-            program = _opened(path, form, settings, inputs, device, options)
+            program = _opened(path, form, settings, inputs, device, options, stored)
         return TorchModel(
             program,
             device,
@@ -55,6 +57,17 @@ class TorchRuntime(Runtime):
             saved_with=saved_with,
             notes=notes,
         )
+
+
+def _read_early(artifact: Artifact) -> Stored | None:
+    """The weights of an artefact, where they can be read before all of it is here."""
+    from fairlead_runtime_torch import weights
+
+    name = files.find_safetensors(artifact)
+    if name is None:
+        return None
+    with artifact.open(name) as file:
+        return weights.stored(file, name)
 
 
 def _form(path: Path) -> Form:
@@ -83,13 +96,15 @@ def _opened(
     inputs: tuple[TensorSpec, ...],
     device: torch.device,
     options: Mapping[str, SettingValue],
+    stored: Stored | None,
 ) -> Program:
     from fairlead_runtime_torch import exported, scripted, weights
 
     policy = settings.unpickling
     of_class = {name: str(options[name]) for name in ("class", "options")}
     if form in (Form.SAVED, Form.SAFETENSORS):
-        return weights.program(path, form, policy, inputs, device, name=of_class["class"], options=of_class["options"])
+        read = weights.read(path, form) if stored is None else weights.tensors(stored, path.name)
+        return weights.program(path, read, policy, inputs, device, name=of_class["class"], options=of_class["options"])
     for name, value in of_class.items():
         if value:
             raise errors.ConfigurationError(

@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, TypeVar
 
 from fairlead import TensorSpec, UnpicklingPolicy, errors
+from fairlead.runtimes.safetensors import Entry, Tensors
 from fairlead.runtimes.source import SourcePackage
 from fairlead_runtime_torch import files
 from fairlead_runtime_torch.files import Form
@@ -20,7 +21,10 @@ from fairlead_runtime_torch.program import Parameters, Program, of_module
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["program"]
+__all__ = ["Stored", "program", "read", "stored", "tensors"]
+
+Stored: TypeAlias = "Mapping[str, tuple[Entry, memoryview]]"
+"""The bytes of tensors, by name; PyTorch is not needed to have them."""
 
 T = TypeVar("T")
 
@@ -33,9 +37,23 @@ _INSTEAD: Final = (
 )
 
 
+_DTYPES: Final[Mapping[str, str]] = {
+    "BOOL": "bool",
+    "BF16": "bfloat16",
+    "C64": "complex64",
+    **{f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)},
+    **{f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+}
+"""The dtypes of safetensors, as PyTorch names them."""
+
+
 def program(
     path: Path,
-    form: Form,
+    weights: Mapping[str, Any],
     policy: UnpicklingPolicy,
     inputs: Sequence[TensorSpec],
     device: torch.device,
@@ -47,7 +65,7 @@ def program(
 
     Args:
         path: the file of weights.
-        form: a file of torch.save, or safetensors.
+        weights: what is in it.
         policy: decides whether the file of the class may run.
         inputs: the inputs that a setting declares; by default the class does, in its attribute ``inputs``.
         device: where it computes.
@@ -56,11 +74,10 @@ def program(
 
     Raises:
         UnpicklingRefused: the policy does not permit the file of the class.
-        ModelLoadError: the file holds more than weights, or the class does not take them, or there is none.
+        ModelLoadError: the class does not take the weights, or there is none.
         ConfigurationError: the arguments are no JSON object.
     """
     arguments = _arguments(options)
-    weights = _safetensors(path) if form is Form.SAFETENSORS else _saved(path)
     source = files.source_beside(path)
     package = SourcePackage(source, policy)
     defined = _run(package.load, source, f"{source.name} cannot be imported")
@@ -75,6 +92,47 @@ def program(
     except BaseException:
         package.forget()
         raise
+
+
+def read(path: Path, form: Form) -> Mapping[str, Any]:
+    """The weights in a file of torch.save, or of safetensors.
+
+    Raises:
+        ModelLoadError: it holds more than weights, or is damaged.
+    """
+    if form is Form.SAVED:
+        return _saved(path)
+    with path.open("rb") as file:
+        return tensors(stored(file, path.name), path.name)
+
+
+def stored(file: BinaryIO, name: str) -> Stored:
+    """The tensors of a file of safetensors, which may still arrive.
+
+    Raises:
+        ModelLoadError: it is damaged.
+        StorageError: it cannot be fetched.
+    """
+    found = Tensors(file, name)
+    return {key: (entry, found.data(key)) for key, entry in found.entries.items()}
+
+
+def tensors(stored: Stored, name: str) -> Mapping[str, torch.Tensor]:
+    """Tensors over these bytes, which are not copied.
+
+    Raises:
+        ModelLoadError: this version of PyTorch has no such dtype.
+    """
+    import torch
+
+    made = {}
+    for key, (entry, data) in stored.items():
+        dtype = getattr(torch, _DTYPES[entry.dtype], None)
+        if dtype is None:
+            raise errors.ModelLoadError(f"{key!r} in {name} is {entry.dtype}, which PyTorch {torch.__version__} lacks.")
+        flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        made[key] = flat.reshape(entry.shape)
+    return made
 
 
 def _described(made: Program, outputs: Sequence[TensorSpec], forget: Callable[[], None]) -> Program:
@@ -100,7 +158,8 @@ def _saved(path: Path) -> Mapping[str, Any]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # by its path, PyTorch would go by its name
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         words = str(error).replace("\x1b[1m", "").replace("\x1b[0m", "")
         marks = [line.strip() for line in words.splitlines() if "GLOBAL" in line or "Unsupported" in line]
@@ -116,16 +175,6 @@ def _saved(path: Path) -> Mapping[str, Any]:
             if isinstance(each, Mapping) and each and all(isinstance(value, torch.Tensor) for value in each.values()):
                 return each
     raise errors.ModelLoadError(f"{path.name} holds a {type(found).__name__} that is no weights.", remedy=_INSTEAD)
-
-
-def _safetensors(path: Path) -> Mapping[str, Any]:
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise errors.ModelLoadError(
-            f"{path.name} needs the package safetensors, which is not installed.", remedy="Try: pip install safetensors"
-        ) from error
-    return load_file(path)
 
 
 def _fill(module: Any, weights: Mapping[str, Any], path: Path) -> None:
