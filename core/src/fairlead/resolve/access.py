@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["granted", "needs_credentials"]
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")  # one slash is enough for models:/iris/1
 _NEED_NONE: Final = ("file", "pvc")
 _MAY_NEED_NONE: Final = ("http", "https")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,11 @@ def test_every_block_passes_mypy_strict(write: Write) -> None:
 
 def test_the_blocks_answer_as_the_page_says(write: Write, load: Load) -> None:
     asking = ("Inches", "Influence")
-    smallest, declared, lengths, _, area, _, positive = (
+    header = json.dumps({"weight": {"dtype": "F32", "shape": [2, 1], "data_offsets": [0, 8]}}).encode()
+    weight = np.array([[2], [3]], dtype="<f4").tobytes()
+    folder = write("", "linear.safetensors", header="").parent
+    (folder / "linear.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + weight)
+    smallest, declared, lengths, linear, _, area, _, positive = (
         load(
             write(block, f"block_{number}.py", header=""),
             name="m",
@@ -37,6 +42,7 @@ def test_the_blocks_answer_as_the_page_says(write: Write, load: Load) -> None:
         for number, block in enumerate(BLOCKS)
     )
     assert ask(area, inputs=tensors(sides=[[2, 3]])).output("output-0").data.tolist() == [6]
+    assert ask(linear, inputs=tensors(x=[[1, 2]])).output("output-0").data.tolist() == [[8]]
     assert ask(smallest, inputs=tensors(x=[[1, 2], [3, 4]])).output("output-0").data.tolist() == [[2, 4], [6, 8]]
     assert len(declared.samples()) == 1
     assert ask(declared, inputs=tensors(x=[[1, 2]])).output("output-0").data.dtype == np.float32

@@ -57,6 +57,12 @@ def test_what_needs_no_credentials_asks_for_none(uri: str) -> None:
     assert found.predictor.sources[0].credentials is None
 
 
+def test_an_address_with_one_slash_has_credentials_too() -> None:
+    there = vault(secret("one", {"MLFLOW_TRACKING_TOKEN": "x"}), account("ml", "one"))
+    found = resolved(f"{{predictor: {{serviceAccountName: ml, {MODEL % 'models:/iris/1'}}}}}", there)
+    assert found.predictor.sources[0].credentials == Credentials(account="ml")
+
+
 def test_logins_of_registries_are_for_artefacts_in_them() -> None:
     there = vault(secret("login", {".dockerconfigjson": "{}"}))
     for uri, expected in (("oci://r/a", Credentials(pull_secrets=("login",))), ("s3://b/a", None)):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import http.server
 import re
+import socket
 import ssl
 import threading
 import tracemalloc
@@ -37,6 +40,8 @@ class Faults:
     headers: dict[str, str] = dataclasses.field(default_factory=dict)  # headers to add to every file
     on_chunk: Callable[[int], None] | None = None  # called with the bytes sent so far
     before_get: Callable[[], None] | None = None
+    keep_alive: bool = True  # or else say that each connection is closed after its answer
+    unanswered: int = 0  # requests to read and then to close the connection
 
 
 @dataclasses.dataclass
@@ -44,6 +49,7 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class Server:
@@ -54,6 +60,11 @@ class Server:
         self.faults = Faults()
         self.requests: list[Request] = []
         self.sent = 0
+        self.sending = 0  # bodies that are being sent, but for those of an index
+        self.most_sending = 0
+        self.lock = threading.Lock()
+        self.connections = 0
+        self._open: set[socket.socket] = set()
         outer = self
 
         class Handler(_Handler):
@@ -82,7 +93,18 @@ class Server:
     def methods(self) -> list[str]:
         return [request.method for request in self.requests]
 
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
+
+    def hang_up(self) -> None:
+        """Close every connection."""
+        for connection in tuple(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
+        self.hang_up()
         self._httpd.shutdown()
         self._httpd.server_close()
         self._thread.join()
@@ -97,6 +119,7 @@ def serving(host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> I
         server.close()
 
 
+@functools.lru_cache(maxsize=4)
 def etag_of(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
@@ -105,9 +128,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_state: Server
     timeout = 60
+    disable_nagle_algorithm = True  # or a short body waits for the client to confirm the headers
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
         return
+
+    def setup(self) -> None:
+        super().setup()
+        self.server_state.connections += 1
+        self.server_state._open.add(self.connection)
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the client was killed between two requests
+            super().handle()
+
+    def finish(self) -> None:
+        self.server_state._open.discard(self.connection)
+        super().finish()
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -115,9 +152,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(body=True)
 
+    def do_POST(self) -> None:
+        self._answer(body=True)
+
     def _answer(self, *, body: bool) -> None:
         state, faults = self.server_state, self.server_state.faults
-        state.requests.append(Request(self.command, self.path, dict(self.headers.items())))
+        sent = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        state.requests.append(Request(self.command, self.path, dict(self.headers.items()), sent))
+        if faults.unanswered:
+            faults.unanswered -= 1
+            self.close_connection = True
+            return
         path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
         if faults.broken:
             self._empty(faults.broken.pop(0), {"Retry-After": faults.retry_after} if faults.retry_after else {})
@@ -134,61 +179,80 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _empty(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": "0"}.items():
-            self.send_header(name, value)
-        self.end_headers()
+        self._headers({**headers, "Content-Length": "0"})
 
     def _file(self, content: bytes, *, body: bool) -> None:
         faults = self.server_state.faults
         tag = ("W/" if faults.weak_etag else "") + etag_of(content)
-        start = self._start(content, tag)
-        part = memoryview(content)[start or 0 :]
-        end = len(content) - 1
+        start, end = self._range(content, tag) or (None, len(content))
+        part = memoryview(content)[start or 0 : end]
         headers = {} if faults.no_etag else {"ETag": tag}
-        if start is not None and start > end:
+        if start is not None and start >= len(content):
             return self._empty(416, {**headers, "Content-Range": f"bytes */{len(content)}"})
         self.send_response(200 if start is None else 206)
         if start is not None:
-            headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
         headers["Content-Length"] = str(len(part) + len(faults.extra_bytes) * body)
         if faults.no_length:
             del headers["Content-Length"]
-        for name, value in {**headers, **faults.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
+            self.close_connection = True
+        self._headers({**headers, **faults.headers})
         if body:
-            self._send(part)
-        self.close_connection = True
+            with contextlib.ExitStack() as counted:
+                counted.enter_context(self._counted())
+                self._send(part, counted.close)
         return None
 
-    def _start(self, content: bytes, tag: str) -> int | None:
-        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if found is None or self.server_state.faults.ignore_range:
-            return None
-        condition = self.headers.get("If-Range")
-        return int(found.group(1)) if condition in (None, tag) else None
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        state, counted = self.server_state, not self.path.endswith("/index.json")
+        with state.lock:
+            state.sending += counted
+            state.most_sending = max(state.most_sending, state.sending)
+        try:
+            yield
+        finally:
+            with state.lock:
+                state.sending -= counted
 
-    def _send(self, part: memoryview) -> None:
+    def _headers(self, headers: Mapping[str, str]) -> None:
+        if not self.server_state.faults.keep_alive:
+            self.send_header("Connection", "close")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _range(self, content: bytes, tag: str) -> tuple[int, int] | None:
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if found is None or self.server_state.faults.ignore_range or self.headers.get("If-Range") not in (None, tag):
+            return None
+        return int(found.group(1)), min(int(found.group(2) or len(content)) + 1, len(content))
+
+    def _send(self, part: memoryview, before_last: Callable[[], None]) -> None:
         state, faults = self.server_state, self.server_state.faults
-        sent = 0
+        sent, limit = 0, faults.truncate_at  # read once: a test may change it while others are answered
         if faults.corrupt:
             part, faults.corrupt = memoryview(bytes([part[0] ^ 0xFF]) + part[1:]), False
         try:
             while sent < len(part):
                 upto = sent + CHUNK
-                if faults.truncate_at is not None:
-                    upto = min(upto, faults.truncate_at)
+                if limit is not None:
+                    upto = min(upto, limit)
+                if upto >= len(part):
+                    before_last()  # the client may go on before this thread does
                 self.wfile.write(part[sent:upto])
-                state.sent += len(part[sent:upto])
+                with state.lock:
+                    state.sent += len(part[sent:upto])
                 sent = upto
-                if faults.truncate_at is not None and sent >= faults.truncate_at:
+                if limit is not None and sent >= limit:
                     faults.truncate_at = faults.truncate_at if faults.truncate_always else None
+                    self.close_connection = True
                     return
                 if faults.on_chunk is not None:
                     faults.on_chunk(sent)
             self.wfile.write(faults.extra_bytes)
         except OSError:
-            return  # the client went away, which is what several tests do
+            self.close_connection = True  # the client went away, which is what several tests do
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -25,7 +25,14 @@ MIB = 1024 * 1024
 
 
 def unpack(archive: Path, target: Path, **limits: float) -> None:
-    archives.unpack(archive, target, FetchSettings(cache=target.parent, **limits), lambda: None)  # type: ignore[arg-type]  # limits by name
+    settings = FetchSettings(cache=target.parent, **limits)  # type: ignore[arg-type]  # limits by name
+    kind = archives.kind_of(archive.name)
+    assert kind is not None
+    with archive.open("rb") as source:
+        packed = archives.Archive(archive.name, kind, source, archive.stat().st_size)
+        place = archives.Target(target, packed, settings, lambda: None)
+        archives.unpack(packed, place)
+        place.finish()
 
 
 def tar(path: Path, *members: tuple[str, bytes] | tarfile.TarInfo, mode: str = "w") -> Path:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairlead.testing.storage import Place, StorageContract
+from fairlead.storage import uris
+from fairlead.testing.storage import Change, Place, StorageContract
 
 if TYPE_CHECKING:
     from fairlead_tests.storage.server import Server
@@ -32,6 +33,10 @@ class TestFileContract(StorageContract):
 
         return place
 
+    @pytest.fixture
+    def change(self) -> Change:
+        return lambda uri, content: void(uris.local_path(uri).write_bytes(content))
+
     def join(self, uri: str, name: str) -> str:
         return f"{uri}/{urllib.parse.quote(name)}"
 
@@ -47,5 +52,13 @@ class TestHttpContract(StorageContract):
     def place(self, server: Server) -> Place:
         return server.place
 
+    @pytest.fixture
+    def change(self, server: Server) -> Change:
+        return lambda uri, content: void(server.put(urllib.parse.urlsplit(uri).path, content))
+
     def join(self, uri: str, name: str) -> str:
         return f"{uri}/{urllib.parse.quote(name)}"
+
+
+def void(_result: object) -> None:
+    """Nothing, of what has a result."""

@@ -156,6 +156,7 @@ def test_the_connection_goes_to_the_address_that_was_judged(server: Server) -> N
         return next(answers)(host, port, **options)
 
     server.put("/model.bin", b"x")
+    server.faults.keep_alive = False
     provider = HttpProvider(resolve=rebinding)
     # No system resolver knows this name, so a second lookup by the client library could not succeed.
     (item,) = provider.list(f"http://model.invalid:{server.port}/model.bin")
@@ -274,9 +275,11 @@ def test_https_is_verified_by_host_name_though_an_address_is_connected_to(
         provider.list(f"https://localhost:{secure.port}/model.bin")
     assert not isinstance(caught.value, errors.StorageUnavailable)
     monkeypatch.setenv(variable, str(certificate))
+    before = secure.connections
     for host in ("localhost", "127.0.0.1"):
         (item,) = provider.list(f"https://{host}:{secure.port}/model.bin")
         assert b"".join(provider.open_range(item)) == b"x"
+    assert secure.connections == before + 2, "a connection is kept, and for one host only"
     other = HttpProvider(resolve=answering("127.0.0.1"))
     with pytest.raises(errors.StorageError, match=r"model\.invalid is not trusted"):
         other.list(f"https://model.invalid:{secure.port}/model.bin")
