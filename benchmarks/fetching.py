@@ -33,11 +33,12 @@ MIB: Final = 1024 * 1024
 
 FETCHES: Final = {
     "fairlead": """
-from fairlead.plugins import Plugins
+from fairlead.plugins import Kind, Plugins
 from fairlead.storage.fetcher import Fetcher
 from fairlead.storage.progress import SilentProgress
 from fairlead.storage.settings import FetchSettings
 plugins = Plugins.discover()
+plugins.factory(Kind.STORAGE, plugins.storage_providers()["s3"])
 import s3fs
 def fetch(uri, out):
     Fetcher(plugins, FetchSettings(cache=pathlib.Path(out)), SilentProgress()).fetch(uri)
@@ -163,7 +164,7 @@ with path.open("rb") as file:
     client.put_object(Bucket="{BUCKET}", Key="one/model.bin", Body=file)
 path.unlink()
 for number in range({mebibytes}):
-    client.put_object(Bucket="{BUCKET}", Key=f"many/{{number:05}}.bin", Body=block)
+    client.put_object(Bucket="{BUCKET}", Key=f"many/{{number:05}}.bin", Body=number.to_bytes(8, "big") + block[8:])
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environ, check=True)
 

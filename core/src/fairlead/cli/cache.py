@@ -135,7 +135,10 @@ def _prune(settings: FetchSettings, args: argparse.Namespace) -> int:
         try:
             keep = ByteSize.parse(args.keep)
         except ValueError as error:
-            raise errors.ConfigurationError(f"--keep: {error}.", remedy="For example: --keep 50GiB") from None
+            raise errors.ConfigurationError(
+                f"--keep: {error}.",
+                remedy="For example: --keep 50GiB; the units are kB, MB, GB, TB, KiB, MiB, GiB and TiB.",
+            ) from None
     else:
         keep = ByteSize(settings.max_cache_bytes or 0)
         if not args.all and settings.max_cache_bytes is None:

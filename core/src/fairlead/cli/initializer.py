@@ -108,9 +108,11 @@ def _parsed(argv: Sequence[str]) -> tuple[list[tuple[str, Path]], str]:
     args = parser.parse_intermixed_args(argv)
     if not args.pairs or len(args.pairs) % 2:
         raise errors.ConfigurationError(
-            f"There are {len(args.pairs)} arguments, and addresses and folders come in pairs.",
+            f"Addresses and folders come in pairs, and the number of arguments is {len(args.pairs)}.",
             remedy="For example: fairlead-storage-initializer s3://models/iris /mnt/models",
         )
+    for folder in args.pairs[1::2]:
+        pull.check_folder(folder)
     _check_variables(os.environ)
     folders = [Path(folder).absolute() for folder in args.pairs[1::2]]
     return list(zip(args.pairs[::2], folders, strict=True)), args.progress
@@ -273,11 +275,15 @@ def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
     Raises:
         Unresolvable: it is no JSON object of texts.
     """
-    from fairlead.resolve import credential_values
+    from fairlead.resolve import credential_values, storage_entries
     from fairlead.resolve.credentials import OVERRIDE_VARIABLE, STORAGE_CONFIG_VARIABLE
 
     names = (STORAGE_CONFIG_VARIABLE, OVERRIDE_VARIABLE)
     given = {name: environ[name] for name in names if environ.get(name)}
+    for name, text in given.items():
+        fields = storage_entries.parsed(text, f"The variable {name}")
+        for unknown in storage_entries.unknown_fields(fields, fields.get("type")):
+            _log.warning("%s has %r, which means nothing for this kind of storage", name, unknown[:60])
     return credential_values.expanded(given) if given else {}
 
 

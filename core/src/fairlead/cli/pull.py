@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fairlead.storage.progress import Progress
 
-__all__ = ["PROGRESS", "add_arguments", "progress_of", "run"]
+__all__ = ["PROGRESS", "add_arguments", "check_folder", "progress_of", "run"]
 
 PROGRESS: Final = ("auto", "bar", "lines", "json", "none")
 """What ``--progress`` takes."""
@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = _EPILOG
     parser.add_argument("uri", nargs="+", help="where a model is; #sha256=<hexadecimal> at its end is its digest")
-    parser.add_argument("--to", type=Path, metavar="PATH", help="a folder to put the one model into")
+    parser.add_argument("--to", metavar="PATH", help="a folder to put the one model into")
+    parser.add_argument("--force", action="store_true", help="replace what is in that folder under the same names")
     parser.add_argument("--progress", choices=PROGRESS, default="auto", help="how to show how far it is")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -47,20 +48,42 @@ def run(args: argparse.Namespace) -> int:
 
     if args.to is not None and len(args.uri) > 1:
         raise errors.ConfigurationError("--to takes one model.", remedy="Pull each into a folder of its own.")
+    if args.to is not None:
+        check_folder(args.to)
     fetcher = Fetcher(Plugins.discover(), FetchSettings.from_environment(), progress_of(args.progress))
     found = []
     for uri in args.uri:
         artifact = fetcher.fetch(uri)
         path = artifact.path
         if args.to is not None:
-            placing.place(path, args.to.absolute())
-            path = args.to
+            path = Path(args.to)
+            if not args.force and (other := placing.clashes(artifact.path, path.absolute())):
+                raise errors.ConfigurationError(
+                    f"{path} has a {other[0]} already, which is not that of {artifact.uri}.",
+                    remedy="Name another folder, or replace it with --force.",
+                )
+            placing.place(artifact.path, path.absolute())
         found.append({"uri": artifact.uri, "path": str(path)})
         if not args.json:
             print(path, flush=True)
     if args.json:
         print(json.dumps(found, indent=1))
     return 0
+
+
+def check_folder(folder: str) -> None:
+    """Refuse an address where a folder is to be named, which would become a folder of that name.
+
+    Raises:
+        ConfigurationError: it is one.
+    """
+    from fairlead.storage import uris
+
+    if uris.scheme(folder) is not None:
+        raise errors.ConfigurationError(
+            f"{uris.redact(folder)} is an address, and stands where a folder is to be named.",
+            remedy="Write the address first, then the path of the folder.",
+        )
 
 
 def progress_of(name: str) -> Progress:

@@ -26,6 +26,8 @@ class StorageSpec:
         local: whether the URI names files of this machine, which are then used in place.
         immutable: regular expressions of URIs whose content can never change, such as those that name a commit or a
             digest: what is in the cache is used without asking the source, by who has the same credentials.
+        origins: patterns of those credential keys and variables of the environment that say which server answers for
+            a URI, or what is accepted of it. Artefacts of one URI share nothing where one of these differs.
     """
 
     name: str
@@ -35,6 +37,7 @@ class StorageSpec:
     credentials: tuple[str, ...] = ()
     local: bool = False
     immutable: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

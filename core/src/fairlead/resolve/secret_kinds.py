@@ -50,6 +50,16 @@ REGISTRIES: Final = "oci"
 _OURS: Final = "FAIRLEAD_"
 """Keys that set policies of the platform; a Secret has no say in these."""
 
+_OF_FILES: Final = frozenset(
+    {
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "KSERVE_OCI_DOCKER_CONFIG",
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+    }
+)
+"""Keys that name a file with an identity of this machine; it is not for whoever writes a Secret to hand that out."""
+
 _HOST_KEY: Final = "https-host"
 _HEADERS_KEY: Final = "headers"
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -140,7 +150,7 @@ def _joined(found: list[Share]) -> list[Share]:
 
 def _named_by(key: str, specs: Mapping[str, StorageSpec]) -> str:
     """The provider that names a key; empty where none does."""
-    if key.startswith(_OURS):
+    if key.startswith(_OURS) or key in _OF_FILES:
         return ""
     for name, spec in sorted(specs.items()):
         if any(fnmatch.fnmatchcase(key, pattern) for pattern in spec.credentials):
@@ -166,7 +176,8 @@ def _same(secret: Secret, config: CredentialsConfig) -> Iterator[Share]:
     yield from _share(secret, "gcs", {GCS_KEY: (config.gcs_key, GCS_KEY)})
     if _HDFS_MARK in secret.keys:
         yield from _share(secret, "hdfs", {name: (name,) for name in _OF_HDFS})
-    yield from _share(secret, "mlflow", {key: (key,) for key in secret.keys if key.startswith(_OF_MLFLOW)})
+    of_mlflow = [key for key in secret.keys if key.startswith(_OF_MLFLOW) and key not in _OF_FILES]
+    yield from _share(secret, "mlflow", {key: (key,) for key in of_mlflow})
     yield from _share(secret, REGISTRIES, {key: (key,) for key in REGISTRY_KEYS})
 
 

@@ -116,7 +116,7 @@ def of_containers(
     if len(found) > 1:
         raise errors.Unresolvable(
             _CONDITION,
-            f"{place}: the containers ask for {' and '.join(found)}, and both would be in {MODEL_PATH}.",
+            f"{place}: the containers ask for {' and '.join(map(_shown, found))}, and both would be in {MODEL_PATH}.",
             remedy="List them in storageUris, each with a mountPath of its own.",
         )
     return rewritten, tuple(Source(uri=uri) for uri in found)
@@ -152,7 +152,7 @@ def check_uri(uri: str, place: str, catalogue: Catalogue) -> None:
         _CONDITION,
         f"{place}: nothing that is known here fetches {match[1]}:// ({_shown(uri)}).",
         remedy=(f"Did you mean {' or '.join(f'{each}://' for each in near)}? If not, install" if near else "Install")
-        + f" a provider for it (pip install fairlead-storage-{plugin}), or declare a ClusterStorageContainer.",
+        + f" a provider for it (by convention fairlead-storage-{plugin}), or declare a ClusterStorageContainer.",
     )
 
 
@@ -229,5 +229,5 @@ def _fits(uri: str, prefix: str | None, regex: str | None, container: str) -> bo
 
 
 def _shown(uri: str) -> str:
-    """An address without what may be a password in it."""
-    return re.sub(r"//[^/@]*@", "//...@", uri)[:120]
+    """An address without what may be a password in it, or a signature."""
+    return re.sub(r"//[^/@]*@", "//...@", re.sub(r"[?#].*", "", uri, flags=re.DOTALL))[:120]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import uuid
 from pathlib import Path
@@ -16,6 +17,9 @@ __all__ = ["Blobs", "files"]
 
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES})
 """What says that a file system has no hard links, or no more for this file: each artefact has its own copy then."""
+
+
+_BLOB: Final = re.compile(r"[0-9a-f]{64}(\.x)?")
 
 
 class Blobs:
@@ -104,8 +108,10 @@ class Blobs:
         freed = 0
         used = files(self._folder.with_name("artifacts"))
         for blob in self._folder.glob("*/*"):
+            if not _BLOB.fullmatch(blob.name) or blob.parent.is_symlink():
+                continue  # it is none of a cache's: nothing outside of it is removed
             with contextlib.suppress(FileNotFoundError):
-                status = blob.stat()
+                status = blob.stat(follow_symlinks=False)
                 if (status.st_dev, status.st_ino) not in used:
                     blob.unlink()
                     freed += status.st_size

@@ -23,11 +23,13 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fairlead import errors
 from fairlead.storage import digests, uris
 from fairlead.storage.blobs import Blobs
 
@@ -39,6 +41,7 @@ __all__ = ["Content", "Listed", "Record", "Slot", "write_whole"]
 
 _LOCK_PAUSE: Final = 0.1
 _MOST_KNOWN: Final = 64
+_VERSION: Final = re.compile(r"[0-9a-f]{32}")
 
 Content = tuple[int, str | None]
 """The size of a file in bytes, and its SHA-256 in hexadecimal where that is known: a link has none."""
@@ -132,6 +135,10 @@ class Slot:
         self._blobs = Blobs(cache)
         self._record = self.folder / "record.json"
         self._lock = cache / "locks" / f"{self.name}.lock"
+        self._cache = cache
+        self._readable: frozenset[str] | None = None
+        self.reader = ""
+        """With which credentials it is filled; see `Record.access`."""
 
     @contextlib.contextmanager
     def locked(self, deadline: Deadline, machine: Machine) -> Iterator[None]:
@@ -139,7 +146,11 @@ class Slot:
 
         Raises:
             StorageTimeout: another fetcher holds it until the deadline.
+            UnsafeArtifact: somebody has put a link to another folder into its place.
         """
+        for folder in (self.folder, self.versions, self.partial):
+            if folder.is_symlink():
+                raise errors.UnsafeArtifact(f"{folder} is a symbolic link.", remedy="Remove it from the cache.")
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         with self._lock.open("a") as file:
             while True:
@@ -184,8 +195,16 @@ class Slot:
         return self.versions / record.version
 
     def take(self, digest: str | None, size: int | None, target: Path) -> bool:
-        """Put a file that is in the cache under another name into a place, if one has this digest; says whether."""
-        return self._blobs.take(digest, size, target)
+        """Put a file that is in the cache under another name into a place, if one has this digest; says whether.
+
+        It was fetched with the same credentials: a server that announces a digest proves nothing of who may read it.
+        """
+        algorithm, _, value = (digest or "").lower().partition(":")
+        if algorithm != "sha256" or not self._blobs.path(value).exists():
+            return False
+        if self._readable is None:
+            self._readable = frozenset(_contents(self._cache, self.reader))
+        return value in self._readable and self._blobs.take(digest, size, target)
 
     def grant(self, record: Record, access: str) -> None:
         """Note that the source lets these credentials have a version."""
@@ -260,6 +279,8 @@ def read_record(path: Path) -> Record | None:
     """A record; None where there is none, or one of another version of this format: the source is asked again."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        if not _VERSION.fullmatch(data["version"]) or any(_leads_out(name) for name in data["files"]):
+            return None  # whoever else may write to the cache has no say in what lies outside of it
         return Record(
             version=data["version"],
             listing=tuple(Listed(**entry) for entry in data["listing"]),
@@ -272,11 +293,29 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
+def _contents(cache: Path, reader: str) -> Iterator[str]:
+    """The SHA-256 of every file in a cache that was fetched with some credentials."""
+    for path in (cache / "artifacts").glob("*/record.json"):
+        record = read_record(path)
+        if record is not None and reader in record.access:
+            yield from (digest for _, digest in record.files.values() if digest is not None)
+            yield from record.sha256.values()
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader finds either the old or the new one; after a power cut it may be empty."""
+    """Write a file so that a reader finds either the old or the new one; after a power cut it may be empty.
+
+    What is left of an earlier attempt is not written to: in a cache of several users it may be a link to elsewhere.
+    """
     beside = path.with_name(f"{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
+    beside.unlink(missing_ok=True)
+    with beside.open("x", encoding="utf-8") as file:
+        file.write(text)
     beside.replace(path)
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or ".." in name.split("/")
 
 
 def _sizes(folder: Path) -> dict[str, int]:

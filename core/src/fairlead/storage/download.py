@@ -70,7 +70,7 @@ class Download:
         self._make_room = make_room or (lambda _: machine.free_space(slot.partial))
         self._label = uris.redact(slot.uri)
         self._host = uris.authority(slot.uri)
-        self.partial = Partial(slot.partial, machine.boot)
+        self.partial = Partial(slot.partial, machine.boot, self._label)
         self._lock = threading.RLock()
         self._transfers: dict[str, Transfer] = {}
         self._pending: deque[Segment] = deque()
@@ -103,7 +103,8 @@ class Download:
             if not any(thread.is_alive() for thread in self._threads):
                 for transfer in self._transfers.values():
                     transfer.growing.close()
-            self._open.close()
+                self.partial.close()
+            self._open.__exit__(kind, error, traceback)  # a report of what failed has no end
 
     def start(self, items: Sequence[RemoteObject], progress: Progress) -> None:
         """Begin, in threads; what is there from an earlier attempt is kept.

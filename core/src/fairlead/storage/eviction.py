@@ -102,11 +102,16 @@ def evict(folder: Path, *, keep_bytes: int = 0, free: int | None = None, now: fl
 
 
 def _of_slot(folder: Path, slot: Path, mapped: set[tuple[int, int]]) -> Iterator[Entry]:
+    if slot.is_symlink():
+        return  # nothing of what lies outside is removed
     path = slot / "record.json"
     record, uri, used = cache.read_record(path), "", 0.0
     with contextlib.suppress(OSError, ValueError, KeyError):
         uri, used = json.loads(path.read_text(encoding="utf-8"))["uri"], path.stat().st_mtime
-    for version in sorted((slot / "versions").glob("*")):
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        uri = uri or json.loads((slot / "partial" / "listing.json").read_text(encoding="utf-8"))["uri"]
+    versions = slot / "versions"
+    for version in () if versions.is_symlink() else sorted(versions.glob("*")):
         current = record is not None and version.name == record.version
         with contextlib.suppress(FileNotFoundError):
             yield Entry(
@@ -118,6 +123,8 @@ def _of_slot(folder: Path, slot: Path, mapped: set[tuple[int, int]]) -> Iterator
                 in_use=leases.is_used(version) or bool(mapped and not mapped.isdisjoint(files(version))),
             )
     partial = slot / "partial"
+    if partial.is_symlink():
+        return
     with contextlib.suppress(FileNotFoundError):
         yield Entry(
             folder=partial,

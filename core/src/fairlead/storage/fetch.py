@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
@@ -38,10 +39,10 @@ _WORTH_KEEPING: Final = (errors.StorageUnavailable, errors.StorageTimeout, error
 """Failures after which a later fetch goes on; after any other the partial files are removed."""
 
 
-def slot_of(settings: FetchSettings, uri: str, machine: Machine) -> Slot:
-    """The place of a URI in the cache; what is left out of it makes it another artefact."""
-    variant = json.dumps([settings.allow, settings.ignore]) if settings.allow or settings.ignore else ""
-    return Slot(settings.cache, uri, machine.boot, variant)
+def slot_of(settings: FetchSettings, uri: str, machine: Machine, origin: str = "") -> Slot:
+    """The place of a URI in the cache; what is left out of it, or another server, makes it another artefact."""
+    parts = [settings.allow, settings.ignore, origin]
+    return Slot(settings.cache, uri, machine.boot, json.dumps(parts) if any(parts) else "")
 
 
 class Fetch:
@@ -57,6 +58,7 @@ class Fetch:
         shares: what it shares with other fetches.
         leases: where what it finds is held.
         access: tells with which credentials it asks; see `fairlead.storage.cache.Record`.
+        origin: tells which server answers, where the address does not; see `StorageSpec.origins`.
         arrival: who reads the files while they arrive; None for nobody. Such a download is not begun again.
     """
 
@@ -71,6 +73,7 @@ class Fetch:
         shares: Shares,
         leases: Leases,
         access: str,
+        origin: str = "",
         arrival: Arrival | None = None,
     ) -> None:
         self._uri = uri
@@ -84,7 +87,8 @@ class Fetch:
         self._leases = leases
         self._access = access
         self._arrival = arrival
-        self._slot = slot_of(settings, uri, machine)
+        self._slot = slot_of(settings, uri, machine, origin)
+        self._slot.reader = access
 
     # -- local ------------------------------------------------------------------------------------------
 
@@ -130,7 +134,7 @@ class Fetch:
             while True:
                 items = self._list()
                 listing = [Listed.of(item) for item in items]
-                if current is not None and current.unchanged(listing) and self._is_wanted(current):
+                if current is not None and self._may_use(current, listing, items):
                     slot.discard()
                     slot.grant(current, self._access)
                     _log.info("%s has not changed; it is in the cache", self._shown)
@@ -147,8 +151,33 @@ class Fetch:
                         raise
                     _log.warning("%s; it is begun again", error.reason.rstrip("."))
 
-    def _is_wanted(self, current: Record) -> bool:
-        return self._digest is None or pinned(current, self._digest)
+    def _may_use(self, current: Record, listing: Sequence[Listed], items: Sequence[RemoteObject]) -> bool:
+        """Whether a version is what the source has, and who asks may read it: to list is not to read.
+
+        Raises:
+            AccessDenied: the source does not let these credentials read it.
+        """
+        if not current.unchanged(listing) or not (self._digest is None or pinned(current, self._digest)):
+            return False
+        return self._access in current.access or self._reads(items)
+
+    def _reads(self, items: Sequence[RemoteObject]) -> bool:
+        """Ask for the first byte of every object; whether all came, or else it is downloaded anew."""
+
+        def read(item: RemoteObject) -> bool:
+            self._deadline.check()
+            if item.size == 0:
+                return True
+            with faults.of_provider(self._shown), contextlib.closing(_first_byte(self._provider, item)) as chunks:
+                return next(chunks, b"") != b""
+
+        pool = concurrent.futures.ThreadPoolExecutor(self._settings.connections)
+        try:
+            return all(pool.map(read, items))
+        except (errors.StorageUnavailable, errors.IntegrityError):
+            return False
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _download(
         self, slot: Slot, items: Sequence[RemoteObject], report: Progress
@@ -248,6 +277,11 @@ class Fetch:
 def pinned(record: Record, digest: str) -> bool:
     """Whether a version is of one object that has this digest."""
     return [f"sha256:{sha256}" for sha256 in record.sha256.values()] == [digest]
+
+
+def _first_byte(provider: StorageProvider, item: RemoteObject) -> Generator[bytes, None, None]:
+    """The first byte of an object, as a generator: closing it closes the provider's, where that is one."""
+    yield from provider.open_range(item, 0, 1)
 
 
 def _packed(items: Sequence[RemoteObject]) -> dict[RemoteObject, Unpacking]:

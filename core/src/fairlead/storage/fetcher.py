@@ -6,6 +6,7 @@ import contextlib
 import fnmatch
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -123,9 +124,9 @@ class Fetcher:
         deadline = Deadline(shown, self._settings.deadline, self._machine.clock)
         self._policy.admit(address)
         spec = choosing.choose(self._plugins, address)
-        access = _access(address, self._of(spec, secret))
+        access = _access(spec, self._of(spec, secret))
         settled = wanted is not None or any(re.fullmatch(pattern, address) for pattern in spec.immutable)
-        if settled and not spec.local and (path := self._in_cache(address, wanted, access, deadline)):
+        if settled and not spec.local and (path := self._in_cache(spec, address, wanted, secret, deadline)):
             return Artifact(path=path, uri=shown)
         for _ in range(_MOST_ADDRESSES):
             with self._provider(spec, uris.redact(address), self._of(spec, secret)) as provider:
@@ -141,6 +142,7 @@ class Fetcher:
                         self._shares,
                         self._leases,
                         access,
+                        _origin(spec, self._of(spec, secret)),
                         arrival,
                     )
                     report = progress or self._progress or automatic()
@@ -150,7 +152,7 @@ class Fetcher:
             address = target
             self._policy.admit(address)
             spec = choosing.choose(self._plugins, address)
-            access = _access(address, self._of(spec, secret))
+            access = _access(spec, self._of(spec, secret))
         raise errors.StorageError(f"{shown} stands for an address that stands for another, {_MOST_ADDRESSES} times.")
 
     def release(self, artifact: Artifact) -> None:
@@ -161,17 +163,20 @@ class Fetcher:
         """Say that nothing that it has found is used any more."""
         self._leases.close()
 
-    def _in_cache(self, uri: str, digest: str | None, access: str, deadline: Deadline) -> Path | None:
+    def _in_cache(
+        self, spec: StorageSpec, uri: str, digest: str | None, secret: Mapping[str, str], deadline: Deadline
+    ) -> Path | None:
         """The version that has the digest that the user gave, or that cannot change: the source need not be asked.
 
         It was fetched with the same credentials: who knows a digest alone may not read what it is of.
         """
-        slot = fetch.slot_of(self._settings, uri, self._machine)
+        given = self._of(spec, secret)
+        slot = fetch.slot_of(self._settings, uri, self._machine, _origin(spec, given))
         if not slot.folder.exists():
             return None
         with faults.of_disk(uris.redact(uri), self._settings.cache), slot.locked(deadline, self._machine):
             current = slot.current(deadline.check, verify=self._settings.verify)
-            if current is None or access not in current.access:
+            if current is None or _access(spec, given) not in current.access:
                 return None
             if digest is not None and not fetch.pinned(current, digest):
                 return None
@@ -226,9 +231,19 @@ class Fetcher:
             provider.close()
 
 
-def _access(uri: str, credentials: Mapping[str, str]) -> str:
+def _access(spec: StorageSpec, credentials: Mapping[str, str]) -> str:
     """What tells credentials apart without telling them; empty for those of the process."""
     if not credentials:
         return ""
     text = json.dumps(sorted(credentials.items())).encode()
-    return hashlib.pbkdf2_hmac("sha256", text, uri.encode("utf-8", "surrogatepass"), _ROUNDS)[:16].hex()
+    return hashlib.pbkdf2_hmac("sha256", text, spec.name.encode(), _ROUNDS)[:16].hex()
+
+
+def _origin(spec: StorageSpec, credentials: Mapping[str, str]) -> str:
+    """What tells apart the servers that credentials and environment name for one URI; empty where they name none."""
+    said = {
+        key: value
+        for key, value in {**os.environ, **credentials}.items()
+        if value and any(fnmatch.fnmatchcase(key, pattern) for pattern in spec.origins)
+    }
+    return json.dumps(sorted(said.items())) if said else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ class Tree:
     Args:
         root: its folder; made here, and empty.
         label: what is fetched, for messages.
-        settings: the limits, of each archive.
+        settings: the limits, of each archive; of all together ``max_bytes`` and ``max_members``.
         check: called between blocks, to raise when time is up.
     """
 
@@ -39,6 +40,8 @@ class Tree:
         self._settings = settings
         self._check = check
         self._count = 0
+        self._expanded = 0
+        self._members = 0
 
     def unpack(self, name: str, unpacking: Unpacking, source: IO[bytes], size: int) -> None:
         """Unpack one object over what is there.
@@ -50,8 +53,17 @@ class Tree:
             names.check(into)
         self._count += 1
         archive = Archive(name, unpacking.kind, source, size)
-        target = Target(self._aside / str(self._count), archive, self._settings, self._check, unpacking)
+        left = max(1, self._settings.max_bytes - self._expanded)
+        settings = dataclasses.replace(self._settings, max_expanded_bytes=min(left, self._settings.max_expanded_bytes))
+        target = Target(self._aside / str(self._count), archive, settings, self._check, unpacking)
         archives.unpack(archive, target)
+        self._expanded += target.expanded
+        self._members += len(target.sha256) + len(target.links) + len(target.removed)
+        if self._members > self._settings.max_members:
+            raise errors.StorageLimitExceeded(
+                f"The archives of {self._label} have more than {self._settings.max_members} members together.",
+                remedy="The setting max_members bounds them.",
+            )
         target.make_links()
         for removed in target.removed:
             self._remove(_joined(unpacking.into, removed))

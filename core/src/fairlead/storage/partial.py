@@ -21,7 +21,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from fairlead.storage import cache, digests
 from fairlead.storage.cache import Listed
@@ -47,10 +47,12 @@ class Partial:
     Args:
         folder: the folder; made in `resume`.
         boot: names this run of the machine. What another run wrote and did not say to be whole may be lost.
+        shown: what is fetched, without what may be secret, for whoever looks at the folder.
     """
 
-    def __init__(self, folder: Path, boot: str) -> None:
+    def __init__(self, folder: Path, boot: str, shown: str = "") -> None:
         self.folder = folder
+        self._shown = shown
         self.tree = folder / "files"
         self.done: dict[str, str] = {}
         self._boot = boot
@@ -58,6 +60,7 @@ class Partial:
         self._done = folder / "done.jsonl"
         self._marks = folder / "marks"
         self._lock = threading.Lock()
+        self._noting: TextIO | None = None
 
     def resume(self, items: Sequence[RemoteObject], check: Callable[[], None]) -> None:
         """Keep what is surely part of the same content, remove the rest, and note what is fetched now.
@@ -89,7 +92,7 @@ class Partial:
         self.tree.mkdir(parents=True, exist_ok=True)
         cache.write_whole(self._done, "".join(_done_line(name, digest) for name, digest in self.done.items()))
         listing = [dataclasses.asdict(entry) for entry in now.values()]
-        cache.write_whole(self._listing, json.dumps({"boot": self._boot, "objects": listing}))
+        cache.write_whole(self._listing, json.dumps({"uri": self._shown, "boot": self._boot, "objects": listing}))
 
     def _keeps(self, item: RemoteObject, before: Listed) -> bool:
         whole = length(self.tree / item.name) == item.size and not self._marks_of(item.name).exists()
@@ -116,9 +119,19 @@ class Partial:
         """Note that an object arrived whole; from any thread."""
         with self._lock:
             self.done[name] = digest
-            with self._done.open("a", encoding="utf-8") as file:
-                file.write(_done_line(name, digest))
-            self._marks_of(name).unlink(missing_ok=True)
+            if self._noting is None:
+                self._noting = self._done.open("a", encoding="utf-8")
+            self._noting.write(_done_line(name, digest))
+            self._noting.flush()
+            if self._marks.exists():
+                self._marks_of(name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close what notes are written to; what is there stays."""
+        with self._lock:
+            if self._noting is not None:
+                self._noting.close()
+                self._noting = None
 
     def drop(self, name: str) -> None:
         """Remove what is there of an object, or the next fetch would go on from bytes that are known to be wrong."""

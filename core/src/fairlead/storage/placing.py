@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import filecmp
 import os
 import shutil
 import stat
@@ -16,7 +17,7 @@ from typing import Final
 from fairlead import errors
 from fairlead.storage import faults
 
-__all__ = ["STAGING", "entries", "link", "make_writable", "place"]
+__all__ = ["STAGING", "clashes", "entries", "link", "make_writable", "place"]
 
 STAGING: Final = ".fairlead"
 """The folder within a place in which its files are gathered, and which is gone once they are there."""
@@ -67,6 +68,30 @@ def place(source: Path, target: Path, *, writable: bool = False) -> None:
             staging.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def clashes(source: Path, target: Path) -> list[str]:
+    """The entries of a folder that `place` would replace by something else: of another kind, or of other content.
+
+    Args:
+        source: the file or the folder to be placed.
+        target: the folder.
+    """
+    found = []
+    for name in entries(source):
+        new, old = (source if source.is_file() else source / name), target / name
+        if (old.exists() or old.is_symlink()) and not _same(new, old):
+            found.append(name)
+    return found
+
+
+def _same(new: Path, old: Path) -> bool:
+    if new.is_symlink() or old.is_symlink():
+        return new.is_symlink() and old.is_symlink() and new.readlink() == old.readlink()
+    if new.is_dir() and old.is_dir():
+        names = {each.name for each in new.iterdir()}
+        return names == {each.name for each in old.iterdir()} and all(_same(new / each, old / each) for each in names)
+    return new.is_file() and old.is_file() and filecmp.cmp(new, old, shallow=False)
 
 
 def link(source: Path, target: Path, names: Iterable[str] | None = None) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import enum
 import fnmatch
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +32,10 @@ CACHE_MAX_VARIABLE: Final = "FAIRLEAD_CACHE_MAX_BYTES"
 NETWORK_VARIABLE: Final = "FAIRLEAD_STORAGE_NETWORK"
 
 _GIB: Final = 1024**3
+_NEARLY: Final = 0.85
+_OF_POLICY: Final = ("FAIRLEAD_STORAGE_SCHEMES", "FAIRLEAD_STORAGE_HOSTS")
+
+_log = logging.getLogger("fairlead.storage")
 
 _MOST_SECONDS: Final = 2_000_000
 """More than three weeks; sockets wait no longer."""
@@ -136,6 +142,7 @@ class FetchSettings:
             ConfigurationError: a variable cannot be read.
         """
         variables = os.environ if environ is None else environ
+        _tell_misspelt(variables)
         found: dict[str, Any] = {}
         for variable, (name, read) in VARIABLES.items():
             text = variables.get(variable, "").strip()
@@ -176,6 +183,16 @@ class FetchSettings:
         for name in ("retries", "backoff", "max_backoff"):
             if getattr(self, name) < 0:
                 raise errors.ConfigurationError(f"fetch setting {name}: {getattr(self, name)} is below zero.")
+
+
+def _tell_misspelt(variables: Mapping[str, str]) -> None:
+    """Say which variables are nearly one of ours. Others are anybody's: Kubernetes makes some of its services."""
+    known = {*VARIABLES, CACHE_VARIABLE, NETWORK_VARIABLE, *_OF_POLICY}
+    for name in sorted(variables.keys() - known):
+        if name.startswith(("FAIRLEAD_STORAGE_", "FAIRLEAD_CACHE_", "STORAGE_ALLOW", "STORAGE_IGNORE")):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=_NEARLY)
+            if near:
+                _log.warning("the variable %s has no effect; did you mean %s?", name, near[0])
 
 
 def _patterns(text: str) -> tuple[str, ...]:

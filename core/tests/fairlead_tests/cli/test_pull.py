@@ -82,6 +82,36 @@ def test_a_local_model_is_used_in_place_or_copied(fairlead: Command, tmp_path: P
     assert (tmp_path / "model" / "m.bin").read_bytes() == CONTENT
 
 
+def test_what_is_in_the_folder_by_that_name_is_replaced_only_by_force(
+    fairlead: Command, server: Server, tmp_path: Path
+) -> None:
+    uri, place = server.put("/model.bin", CONTENT), tmp_path / "place"
+    (place / "model.bin").mkdir(parents=True)
+    (place / "model.bin" / "mine.txt").write_text("mine")
+    ran = fairlead("pull", uri, "--to", str(place), "--progress", "none")
+    assert ran.status == 2
+    assert f"{place} has a model.bin already" in ran.errors
+    assert (place / "model.bin" / "mine.txt").read_text() == "mine"
+    assert fairlead("pull", uri, "--to", str(place), "--force").status == 0
+    assert contents(place) == {"model.bin": CONTENT}
+
+
+def test_a_fetch_that_fails_has_no_end(fairlead: Command, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_STORAGE_RETRIES", "0")
+    server.faults.truncate_at, server.faults.truncate_always, server.faults.no_etag = 1000, True, True
+    ran = fairlead("pull", server.put("/model.bin", CONTENT), "--progress", "json")
+    events = [json.loads(line)["event"] for line in ran.errors.splitlines() if line.startswith("{")]
+    assert (ran.status, events[0], "end" in events) == (1, "begin", False)
+
+
+def test_a_variable_that_is_misspelt_is_told(
+    fairlead: Command, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_STORAGE_MAXRATE", "1MB")
+    assert fairlead("pull", server.put("/model.bin", CONTENT), "--progress", "none").status == 0
+    assert "the variable FAIRLEAD_STORAGE_MAXRATE has no effect; did you mean FAIRLEAD_STORAGE_MAX_RATE?" in caplog.text
+
+
 def test_a_digest_is_compared(fairlead: Command, server: Server) -> None:
     uri = server.put("/model.bin", CONTENT)
     assert fairlead("pull", f"{uri}#sha256={hashlib.sha256(CONTENT).hexdigest()}").status == 0
@@ -145,6 +175,28 @@ def test_a_place_that_is_a_file_is_refused(fairlead: Command, server: Server, tm
     ran = fairlead("pull", server.put("/a.bin", b"a"), "--to", str(tmp_path / "file"), "--progress", "none")
     assert (ran.status, ran.output) == (1, "")
     assert "is not a folder" in ran.errors
+
+
+def test_an_address_for_a_folder_is_refused(fairlead: Command, tmp_path: Path) -> None:
+    ran = fairlead("pull", str(tmp_path), "--to", "s3://models/iris")
+    assert (ran.status, ran.output) == (2, "")
+    assert "s3://models/iris is an address" in ran.errors
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("htps://host/model.joblib", "Did you mean https://"),
+        ("http:/host/model.joblib", "Did you mean http://host/model.joblib?"),
+        ("file:/no/such/model", "Did you mean file:///no/such/model?"),
+        ("gopher://host/model", "by convention named fairlead-storage-gopher"),
+        ("pvc://claim/model", "a volume of a cluster"),
+    ],
+)
+def test_an_address_that_nothing_takes_says_what_may_be_meant(fairlead: Command, uri: str, said: str) -> None:
+    ran = fairlead("pull", uri)
+    assert (ran.status, ran.output) == (1, "")
+    assert said in ran.errors
 
 
 def test_an_interrupted_pull_ends_quietly_and_the_next_one_goes_on(server: Server, cache: Path) -> None:

@@ -90,6 +90,20 @@ def test_keys_that_an_installed_provider_names_are_given_but_for_policies_of_the
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "KSERVE_OCI_DOCKER_CONFIG",
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH",
+    ],
+)
+def test_a_secret_cannot_name_a_file_of_this_machine_as_an_identity(key: str) -> None:
+    specs = {"any": StorageSpec(name="any", prefixes=("any://",), factory="x:Y", credentials=("*",))}
+    assert of_one({key: "/home/operator/private", "HF_TOKEN": "x"}, specs=specs) == {"HF_TOKEN": "x"}
+
+
+@pytest.mark.parametrize(
     ("texts", "named"),
     [
         ({"AWS_ACCESS_KEY_ID": "hidden"}, "has AWS_ACCESS_KEY_ID and no AWS_SECRET_ACCESS_KEY"),

@@ -90,7 +90,7 @@ def test_an_unknown_scheme_is_refused_with_the_nearest_and_a_line_to_install() -
     assert error.condition == "UnsupportedStorageUri"
     assert error.reason == "spec.predictor.model.storageUri: nothing that is known here fetches s33:// (s33://a/b)."
     assert "Did you mean s3://?" in str(error.remedy)
-    assert "pip install fairlead-storage-s33" in str(error.remedy)
+    assert "by convention fairlead-storage-s33" in str(error.remedy)
 
 
 def test_a_password_in_an_address_is_not_repeated() -> None:

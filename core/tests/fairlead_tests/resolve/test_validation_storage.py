@@ -159,6 +159,12 @@ def test_addresses_of_a_declared_container_are_in_order() -> None:
     assert warnings(declared, Catalogue(storage_containers=(container,))) == []
 
 
+def test_what_signs_an_address_that_nobody_fetches_is_not_told() -> None:
+    (found,) = warnings(service({"model": {**FORMAT, "storageUri": "s4://flowers/iris?signature=hidden#hidden"}}))
+    assert "s4://flowers/iris" in found
+    assert "hidden" not in found
+
+
 def test_an_empty_address_is_none() -> None:
     assert problems(service({"model": {**FORMAT, "storageUri": ""}})) == [
         "spec.predictor.model.storageUri: it is empty. Give an address, or take it out."

@@ -304,3 +304,21 @@ def test_layers_that_were_fetched_before_a_failure_are_not_fetched_again(
 
 def void(_result: object) -> None:
     """Nothing, of what has a result."""
+
+
+def test_archives_together_unpack_to_no_more_than_a_fetch_may_have(tmp_path: Path) -> None:
+    settings = FetchSettings(max_bytes=5 * MIB)
+    tree = Tree(tmp_path / "unpacked", "x", settings, lambda: None)
+    layer = tar(("model.bin", bytes(2 * MIB)))
+    for number in range(2):
+        tree.unpack(str(number), Unpacking(kind="tar"), io.BytesIO(layer), len(layer))
+    with pytest.raises(errors.StorageLimitExceeded):
+        tree.unpack("2", Unpacking(kind="tar"), io.BytesIO(layer), len(layer))
+
+
+def test_archives_together_have_no_more_members_than_a_fetch_may_have(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "unpacked", "x", FetchSettings(max_members=3), lambda: None)
+    layer = tar(("a", b"a"), ("b", b"b"))
+    tree.unpack("0", Unpacking(kind="tar"), io.BytesIO(layer), len(layer))
+    with pytest.raises(errors.StorageLimitExceeded, match="together"):
+        tree.unpack("1", Unpacking(kind="tar"), io.BytesIO(layer), len(layer))

@@ -19,6 +19,7 @@ from fairlead.local.declared import Declared
 from fairlead.local.replicas.threads import in_thread
 from fairlead.resolve import access, credential_values, credentials
 from fairlead.resolve.credential_values import Values
+from fairlead.storage import uris
 
 if TYPE_CHECKING:
     from fairlead.plugins import Plugins
@@ -147,7 +148,7 @@ def check(sources: Sequence[Source]) -> None:
         if source.uri.startswith("pvc://"):
             raise errors.Unresolvable(
                 "UnsupportedStorageUri",
-                f"{source.uri} is in a volume of a cluster.",
+                f"{uris.redact(source.uri)} is in a volume of a cluster.",
                 remedy="Use a path of this machine here, as file:///path/to/model.",
             )
 
@@ -187,7 +188,7 @@ def _make(place: Path, source: Source) -> None:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise errors.StorageError(
-            f"{source.uri} cannot stand at {source.mount_path}: {error.strerror}.",
+            f"{uris.redact(source.uri)} cannot stand at {source.mount_path}: {error.strerror}.",
             remedy="Give every storageUri a mountPath of its own, and none within another.",
         ) from error
 
@@ -197,7 +198,7 @@ def _link(entry: Path, link: Path, source: Source) -> None:
         link.symlink_to(entry)
     except FileExistsError as error:
         raise errors.StorageError(
-            f"{entry.name} of {source.uri} is at {source.mount_path} already, from another storageUri.",
+            f"{entry.name} of {uris.redact(source.uri)} is at {source.mount_path} already, from another storageUri.",
             remedy="Give every storageUri a mountPath of its own.",
         ) from error
 

@@ -25,7 +25,11 @@ LARGE = os.urandom(4 * MIB)
 
 @pytest.mark.parametrize("arguments", [(), ("http://models.invalid/a",), ("a", "b", "c")])
 def test_addresses_and_folders_come_in_pairs(initializer: Initializer, arguments: tuple[str, ...]) -> None:
-    refused(initializer(*arguments), f"There are {len(arguments)} arguments", "pairs")
+    refused(initializer(*arguments), f"the number of arguments is {len(arguments)}", "pairs")
+
+
+def test_an_address_in_the_place_of_a_folder_is_refused(initializer: Initializer, tmp_path: Path) -> None:
+    refused(initializer(tmp_path / "models", "s3://models/iris"), "s3://models/iris is an address", "folder")
 
 
 def test_an_option_that_there_is_not_is_refused(initializer: Initializer, target: Path) -> None:

@@ -196,3 +196,11 @@ def test_artefacts_at_one_path_stand_together_unless_their_files_have_one_name(t
     (tmp_path / "b" / "a").touch()
     with pytest.raises(errors.StorageError, match="a of b is at /mnt/models already"):
         lay_out(sources, fetched, tmp_path / "made")
+
+
+def test_what_signs_an_address_is_in_no_error_of_its_place(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"x")
+    signed = Source(uri="https://account.blob.core.windows.net/c/model.bin?sig=hidden")
+    with pytest.raises(errors.StorageError) as caught:
+        lay_out([signed, signed], [tmp_path / "model.bin"] * 2, tmp_path / "made")
+    assert "hidden" not in str(caught.value)

@@ -36,6 +36,12 @@ SPEC: Final = StorageSpec(
         "AZURE_ACCESS_EXPIRES_ON_SECONDS",
         "FAIRLEAD_STORAGE_*",
     ),
+    origins=(
+        "AZURE_STORAGE_CONNECTION_STRING",
+        "AZURE_SERVICE_URL",
+        "AZURE_ACCOUNT_NAME",
+        "AZURE_STORAGE_ACCOUNT_NAME",
+    ),
 )
 
 

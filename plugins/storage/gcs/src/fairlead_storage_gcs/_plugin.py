@@ -18,6 +18,7 @@ SPEC: Final = StorageSpec(
         "STORAGE_EMULATOR_HOST",
         "FAIRLEAD_STORAGE_*",
     ),
+    origins=("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_UNIVERSE_DOMAIN"),
 )
 
 

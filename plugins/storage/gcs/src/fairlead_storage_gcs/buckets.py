@@ -15,6 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 # GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT is not off, asks a control service over gRPC what kind of bucket it has before it.
 from gcsfs.core import GCSFileSystem, quote
 
+from fairlead import errors
 from fairlead.storage.http import addresses
 from fairlead.storage.http import headers as http_headers
 from fairlead.storage.http.connections import Trust
@@ -29,6 +30,8 @@ __all__ = ["Answered", "Body", "Buckets", "Forbidden"]
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 _REDIRECT: Final = 300
+_PAGE_BYTES: Final = 64 * 1024 * 1024
+_MOST_PAGES: Final = 1000  # of a thousand objects each
 
 
 class Answered(Exception):
@@ -90,6 +93,7 @@ class Buckets(GCSFileSystem):  # type: ignore[misc]  # gcsfs has no types
         self, identity: Identity, *, endpoint: str, timeout: float, network: NetworkPolicy, resolve: Resolve
     ) -> None:
         self._identity = identity
+        self._pages = 0
         self._trusted = Trust().context()
         self._resolver = _Judged(network, resolve)
         self._limits = aiohttp.ClientTimeout(total=None, connect=timeout, sock_connect=timeout, sock_read=timeout)
@@ -130,6 +134,7 @@ class Buckets(GCSFileSystem):  # type: ignore[misc]  # gcsfs has no types
 
     async def _find(self, path: str, **kwargs: Any) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # theirs
         """What is below a folder; theirs lists all that begins with the same letters where it finds nothing."""
+        self._pages = 0
         objects, _ = await self._do_list_objects(path, delimiter="")
         return {found["name"]: found for found in objects}
 
@@ -139,7 +144,16 @@ class Buckets(GCSFileSystem):  # type: ignore[misc]  # gcsfs has no types
         url = yarl.URL(self._format_path(path, args), encoded=True).update_query(given)
         response = await self._send(method, url, {"Accept-Encoding": "identity"})
         async with response:
-            return response.status, response.headers, None, await response.read()
+            self._pages += 1
+            content = bytearray()
+            while part := await response.content.read(_PAGE_BYTES):
+                content += part
+                if len(content) > _PAGE_BYTES or self._pages > _MOST_PAGES:
+                    raise errors.StorageLimitExceeded(
+                        f"The server lists more than {_MOST_PAGES} pages, or one of more than {_PAGE_BYTES} bytes.",
+                        remedy="Name a folder that holds one model.",
+                    )
+            return response.status, response.headers, None, bytes(content)
 
     _session: aiohttp.ClientSession | None
 

@@ -76,7 +76,8 @@ def find(given: Mapping[str, str], *, emulated: bool, policy: Policy, timeout: f
     """The identity that was given, or else the one that Google's libraries find on this machine, or else nobody.
 
     Args:
-        given: the credentials of the provider. Where they name an identity, the machine's own is not looked for.
+        given: the credentials of the provider. Where they name an identity or a server, the machine's own identity is
+            not looked for.
         emulated: whether the server is an emulator, which gets no token of the machine's, as with Google's clients.
         policy: where tokens may be asked for, besides Google's own server.
         timeout: seconds that asking for a token may take.
@@ -91,7 +92,9 @@ def find(given: Mapping[str, str], *, emulated: bool, policy: Policy, timeout: f
         return Identity(_of_key(_read(path), f"{path}, which {FILE} names,", policy), timeout)
     if SECRET in given or FILE in given:
         raise errors.AccessDenied(f"{SECRET if SECRET in given else FILE} is empty.", remedy=REMEDY)
-    return Identity(None if emulated and FILE not in os.environ else _of_machine(), timeout)
+    if EMULATOR in given or (emulated and FILE not in os.environ):
+        return Identity(None, timeout)  # who names a server and no key does not get the machine's own sent there
+    return Identity(_of_machine(), timeout)
 
 
 def _of_machine() -> Credentials | None:

@@ -116,12 +116,23 @@ def test_a_key_in_a_file_is_who_asks(connect: Connect, front: Front, key: str, u
 
 
 def test_a_key_that_the_environment_names_is_who_asks(
+    front: Front, key: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key.json").write_text(key)
+    monkeypatch.setenv(FILE, str(tmp_path / "key.json"))
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", front.url)
+    with contextlib.closing(GcsProvider()) as provider:
+        provider.list(uri)
+    assert front.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_server_that_a_service_names_does_not_get_the_identity_of_the_machine(
     connect: Connect, front: Front, key: str, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "key.json").write_text(key)
     monkeypatch.setenv(FILE, str(tmp_path / "key.json"))
     connect().list(uri)
-    assert front.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    assert all("authorization" not in request.headers for request in front.requests)
 
 
 def test_a_given_key_is_not_mixed_with_the_environment(
@@ -148,11 +159,12 @@ def test_nobody_asks_where_there_are_no_credentials(connect: Connect, front: Fro
 
 
 def test_a_file_that_the_environment_names_and_that_is_missing_is_an_error(
-    connect: Connect, uri: str, monkeypatch: pytest.MonkeyPatch
+    front: Front, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(FILE, "/does/not/exist.json")
-    with pytest.raises(errors.AccessDenied, match=FILE):
-        connect().list(uri)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", front.url)
+    with contextlib.closing(GcsProvider()) as provider, pytest.raises(errors.AccessDenied, match=FILE):
+        provider.list(uri)
 
 
 @pytest.mark.parametrize("text", ["no json", "[]", "{}", '{"type": "service_account"}', '{"type": "authorized_user"}'])

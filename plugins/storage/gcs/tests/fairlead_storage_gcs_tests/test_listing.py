@@ -90,3 +90,23 @@ def test_a_listing_of_several_pages_is_whole(connect: Connect, emulator: Emulato
     front.faults.page = 2
     assert [item.name for item in connect().list(f"gs://{BUCKET}/many/")] == ["0", "1", "2", "3", "4"]
     assert len(front.requests) == 3
+
+
+def test_a_listing_without_an_end_is_refused(
+    connect: Connect, emulator: Emulator, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead_storage_gcs.buckets._MOST_PAGES", 2)
+    for number in range(4):
+        emulator.put(f"endless/{number}", b"x")
+    front.faults.page = 1
+    with pytest.raises(errors.StorageLimitExceeded, match="more than 2 pages"):
+        connect().list(f"gs://{BUCKET}/endless")
+
+
+def test_a_page_that_fills_the_memory_is_refused(
+    connect: Connect, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead_storage_gcs.buckets._PAGE_BYTES", 100)
+    emulator.put("broad/model", b"x")
+    with pytest.raises(errors.StorageLimitExceeded, match="more than 100 bytes"):
+        connect().list(f"gs://{BUCKET}/broad/")

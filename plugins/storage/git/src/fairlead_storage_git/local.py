@@ -27,9 +27,8 @@ def opened(address: Address) -> tuple[Local, str]:
     try:
         repository = Repo(str(address.path))
     except NotGitRepository:
-        raise errors.ArtifactNotFound(
-            f"{address.shown} is no git repository.", remedy="An @ in a path is written %40; a ref follows the last @."
-        ) from None
+        remedy = "An @ in a path is written %40; a ref follows the last @." if address.ref else None
+        raise errors.ArtifactNotFound(f"{address.shown} is no git repository.", remedy=remedy) from None
     except (UnsupportedExtension, UnsupportedVersion):
         raise errors.StorageError(f"{address.shown} is of a version that cannot be read.") from None
     except ValueError as error:  # dulwich reads numbers of the configuration without their units

@@ -29,6 +29,7 @@ SPEC: Final = StorageSpec(
         "KERBEROS_PRINCIPAL",
         "FAIRLEAD_STORAGE_*",
     ),
+    origins=("HDFS_NAMENODE", "HDFS_ROOTPATH", "HDFS_SECRET_DIR", "TLS_SKIP_VERIFY"),
 )
 
 

@@ -18,5 +18,6 @@ def fairlead_storage_providers() -> list[StorageSpec]:
             immutable=(r"hf://[^:]+:[0-9a-f]{40}/?",),
             factory="fairlead_storage_huggingface.provider:HuggingFaceProvider",
             credentials=("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", *VARIABLES),
+            origins=("HF_ENDPOINT",),
         )
     ]

@@ -28,6 +28,7 @@ __all__ = ["HuggingFaceProvider"]
 
 _MAX_PAGE: Final = 32 * 1024 * 1024
 _MAX_PAGES: Final = 10_000
+_MAX_FILES: Final = 1_000_000
 _COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _NEXT: Final = re.compile(r"""<([^<>]*)>\s*;[^,<]*\brel="?next"?""")
@@ -133,6 +134,7 @@ class HuggingFaceProvider(StorageProvider):
         hub = Location.parse(self._settings.endpoint)
         url: str | None = self._settings.endpoint + repository.tree(commit)
         seen: set[str] = set()
+        count = 0
         while url is not None:
             if url in seen or len(seen) >= _MAX_PAGES:
                 raise errors.StorageError(f"{hub} lists {repository} without an end.")
@@ -140,6 +142,9 @@ class HuggingFaceProvider(StorageProvider):
             page, following = self._json(url, _subject(repository))
             if not isinstance(page, list):
                 raise errors.StorageError(f"{hub} lists {repository} in a form that is not known.")
+            count += len(page)
+            if count > _MAX_FILES:
+                raise errors.StorageLimitExceeded(f"{hub} lists more than {_MAX_FILES} files in {repository}.")
             yield from page
             url = urllib.parse.urljoin(url, following) if following else None
             # The token is sent to the next page as it was to the first.

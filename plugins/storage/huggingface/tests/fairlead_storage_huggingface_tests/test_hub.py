@@ -57,6 +57,14 @@ def test_a_list_goes_on_over_pages(hub: Hub, fetch: Fetch) -> None:
     assert sum("/tree/" in request.path for request in hub.requests) == 8
 
 
+def test_more_files_than_can_be_meant_are_refused(hub: Hub, provide: Provide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairlead_storage_huggingface.provider._MAX_FILES", 20)
+    hub.repo("org/model", {f"{number}.txt": b"x" for number in range(21)})
+    hub.page = 7
+    with pytest.raises(errors.StorageLimitExceeded, match="more than 20 files"):
+        provide().list("hf://org/model")
+
+
 def test_pages_without_an_end_are_refused(hub: Hub, provide: Provide) -> None:
     hub.repo("org/model", FILES)
     hub.page = 1
@@ -261,6 +269,9 @@ def test_a_gated_model_says_how_to_get_access(hub: Hub, fetch: Fetch) -> None:
     with pytest.raises(errors.AccessDenied, match=r"is gated.*Ask for access.*HF_TOKEN"):
         fetch("hf://org/model")
     assert fetch("hf://org/model", HF_TOKEN="hf_secret") == FILES
+    for uri in ("hf://org/model", "hf://org/model/"):  # the list of a gated model is public
+        with pytest.raises(errors.AccessDenied, match="is gated"):
+            fetch(uri)
 
 
 def test_a_token_that_is_not_valid_is_denied_and_not_shown(

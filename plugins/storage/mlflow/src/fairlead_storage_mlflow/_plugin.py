@@ -16,5 +16,6 @@ def fairlead_storage_providers() -> list[StorageSpec]:
             patterns=(r"models:/", r"runs:/", r"mlflow-artifacts:/"),
             factory="fairlead_storage_mlflow.provider:MlflowProvider",
             credentials=("MLFLOW_*", "*-headers", "FAIRLEAD_STORAGE_*"),
+            origins=("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_WORKSPACE"),
         )
     ]

@@ -27,6 +27,8 @@ SPEC: Final = StorageSpec(
         "FAIRLEAD_STORAGE_NETWORK",
         "FAIRLEAD_STORAGE_SCHEMES",
     ),
+    # What came before a signature was asked for is not taken for signed.
+    origins=("KSERVE_OCI_INSECURE_REGISTRY", "FAIRLEAD_STORAGE_COSIGN_*"),
 )
 
 

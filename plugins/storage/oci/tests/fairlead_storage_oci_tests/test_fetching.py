@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fairlead import errors
 from fairlead.plugins import Plugins
@@ -53,6 +55,19 @@ def test_the_models_of_an_image_are_fetched_and_the_rest_is_not(
     media_type = LAYER + (f"+{compression}" if compression else "")
     images.image(registry, repository, "1", *layers, media_type=media_type, compression=compression)
     assert fetch(f"oci://{registry.host}/{repository}:1") == {"model.joblib": b"new", "sub/new": b"1"}
+
+
+def test_what_was_fetched_before_a_signature_was_asked_for_is_not_taken_for_signed(
+    fetch: _Fetch, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = images.files(registry, "fetched/unsigned", "1", {"model.bin": b"model"})
+    uri = f"oci://{registry.host}/fetched/unsigned@{made['digest']}"
+    assert fetch(uri) == {"model.bin": b"model"}
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    monkeypatch.setenv("FAIRLEAD_STORAGE_COSIGN_KEY", key.public_bytes(serialization.Encoding.PEM, form).decode())
+    with pytest.raises(errors.UnsafeArtifact, match="is not signed"):
+        fetch(uri)
 
 
 def test_an_image_without_models_is_an_error(fetch: _Fetch, registry: Registry) -> None:

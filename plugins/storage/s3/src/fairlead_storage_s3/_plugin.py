@@ -42,6 +42,17 @@ SPEC: Final = StorageSpec(
         "awsAnonymousCredential",
         *policy.VARIABLES,
     ),
+    origins=(
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "S3_ENDPOINT",
+        "S3_USE_HTTPS",
+        "S3_VERIFY_SSL",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_PROFILE",
+        "AWS_CONFIG_FILE",
+    ),
 )
 
 

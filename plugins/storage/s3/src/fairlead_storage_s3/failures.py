@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
+from fairlead.storage import uris
 from fairlead.storage.http import headers
 from fairlead_storage_s3.options import IDENTITY_REMEDY
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["busy", "changed", "code_of", "meaning"]
 
 _REGION_REMEDY: Final = "Set AWS_DEFAULT_REGION to the region of the bucket."
+_BUCKET_REMEDY: Final = "Correct the name of the bucket, or the endpoint that is asked for it: AWS_ENDPOINT_URL."
 _WORD: Final = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 
 _MISSING: Final = {
@@ -156,7 +158,8 @@ def _answer(error: ClientError, subject: str) -> errors.StorageError:
             remedy="Correct AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, and whom the role trusts.",
         )
     if code in _MISSING:
-        return errors.ArtifactNotFound(_MISSING[code].format(subject=subject))
+        remedy = _BUCKET_REMEDY if code == "NoSuchBucket" else None
+        return errors.ArtifactNotFound(_MISSING[code].format(subject=subject), remedy=remedy)
     region = _region(error, fields)
     if code in _ELSEWHERE or (status == 400 and region is not None):
         return _elsewhere(region, subject)
@@ -233,10 +236,17 @@ def _is_passing(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     from botocore import exceptions
 
+    endpoint = f"the endpoint {_endpoint(error)}".rstrip()
     if isinstance(error, exceptions.ConnectTimeoutError):
-        return "the endpoint cannot be connected to in time"
+        return f"{endpoint} cannot be connected to in time"
     if isinstance(error, TimeoutError | exceptions.ReadTimeoutError):
-        return "the endpoint did not answer in time"
+        return f"{endpoint} did not answer in time"
     if isinstance(error, exceptions.EndpointConnectionError):
-        return "the endpoint cannot be connected to"
+        return f"{endpoint} cannot be connected to"
     return "the connection broke"
+
+
+def _endpoint(error: Exception) -> str:
+    """The scheme and host that were asked, where the error tells them."""
+    address = getattr(error, "kwargs", {}).get("endpoint_url")
+    return uris.authority(address) if isinstance(address, str) else ""

@@ -16,6 +16,7 @@ __all__ = ["quiet", "session_for"]
 
 _LOGGERS: Final = {
     "aiobotocore": logging.WARNING,
+    "aiobotocore.credentials": logging.ERROR,  # as botocore's below
     "aiohttp": logging.WARNING,
     "botocore": logging.WARNING,
     "botocore.credentials": logging.ERROR,  # which warns with the whole answer that it was given
