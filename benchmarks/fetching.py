@@ -41,7 +41,7 @@ plugins = Plugins.discover()
 plugins.factory(Kind.STORAGE, plugins.storage_providers()["s3"])
 import s3fs
 def fetch(uri, out):
-    Fetcher(plugins, FetchSettings(cache=pathlib.Path(out)), SilentProgress()).fetch(uri)
+    Fetcher(plugins, FetchSettings(cache=pathlib.Path(out), settle_later=True), SilentProgress()).fetch(uri)
 """,
     "s3fs, one stream": """
 import s3fs

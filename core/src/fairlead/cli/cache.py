@@ -107,7 +107,13 @@ def _verify(cache: Path, *, remove: bool, as_json: bool) -> int:
         print(
             json.dumps(
                 [
-                    {"uri": each.uri, "path": str(each.folder), "damaged": each.damaged, "removed": each.removed}
+                    {
+                        "uri": each.uri,
+                        "path": str(each.folder),
+                        "damaged": each.damaged,
+                        "removed": each.removed,
+                        "settled": each.settled,
+                    }
                     for each in found
                 ],
                 indent=1,
@@ -115,11 +121,15 @@ def _verify(cache: Path, *, remove: bool, as_json: bool) -> int:
         )
     else:
         for each in found:
-            print(f"{'damaged' if each.damaged else 'ok':<9}{each.uri or each.folder}" + _what(each.damaged))
+            state = "damaged" if each.damaged else "ok" if each.settled else "unknown"
+            print(f"{state:<9}{each.uri or each.folder}" + _what(each.damaged))
+        if unknown := sum(not each.settled for each in found):
+            print(f"Of {unknown} only the sizes are known: the process that fetched them ended before it took digests.")
         bad = sum(bool(each.damaged) for each in found)
         gone = sum(each.removed for each in found)
         kept = f", {gone} removed" + (f", {bad - gone} in use and kept" if bad > gone else "") if remove else ""
-        print(f"{len(found) - bad} of {len(found)} are what was fetched" + (f"; {bad} damaged{kept}." if bad else "."))
+        good = sum(each.settled and not each.damaged for each in found)
+        print(f"{good} of {len(found)} are what was fetched" + (f"; {bad} damaged{kept}." if bad else "."))
     return 1 if any(each.damaged for each in found) else 0
 
 

@@ -148,7 +148,10 @@ class _Run:
         self._plugins = Plugins.discover()
         self._shown = shown
         self._cache = os.environ.get(CACHE_VARIABLE)
-        self._settings = FetchSettings.from_environment(cache=Path(self._cache or os.curdir).absolute())
+        self._settings = FetchSettings.from_environment(
+            cache=Path(self._cache or os.curdir).absolute(),
+            settle_later=not self._cache,  # a cache of this run alone is gone before anybody could compare
+        )
         self._credentials = _credentials(os.environ)
         self._placed: dict[Path, dict[str, str]] = {}  # by folder, the address that each name in it is of
         self._own: list[Path] = []  # what is in a folder and nowhere else

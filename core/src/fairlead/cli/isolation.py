@@ -87,7 +87,7 @@ def _artifact(uri: str, model_format: str | None, plugins: Plugins) -> Artifact 
     if model_format not in {name for spec in asking for name in (spec.name, *(each.name for each in spec.formats))}:
         return None
     shown = progress.automatic(logging.getLogger("fairlead.storage"))
-    return Fetcher(plugins, FetchSettings.from_environment(), shown).fetch(uri)
+    return Fetcher(plugins, FetchSettings.from_environment(settle_later=True), shown).fetch(uri)
 
 
 def _local(uri: str) -> Path | None:

@@ -302,7 +302,7 @@ def _fetcher(plugins: Plugins) -> tuple[Fetch, Callable[[Metrics], None]]:
     def count(metrics: Metrics) -> None:
         counted.arrived, counted.expected = metrics.fetched.inc, metrics.expected.inc
 
-    return Fetcher(plugins, FetchSettings.from_environment(), counted).fetch, count
+    return Fetcher(plugins, FetchSettings.from_environment(settle_later=True), counted).fetch, count
 
 
 def _settings(args: argparse.Namespace) -> ServerSettings:

@@ -51,7 +51,7 @@ class Blobs:
         file.chmod(0o555 if executable else 0o444)
         blob = self.path(digest, executable=executable)
         blob.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f".{uuid.uuid4().hex}")
+        beside = blob.with_name(f".{uuid.uuid4().hex}")  # not beside the file: what is in a version is looked at
         try:
             if self._sound(blob, digest, size):
                 os.link(blob, beside)

@@ -96,6 +96,14 @@ class Record:
             before.proves(now) for before, now in zip(self.listing, listing, strict=True)
         )
 
+    def unsettled(self, folder: Path) -> list[str]:
+        """The files whose digest nobody has taken yet; links have none.
+
+        Args:
+            folder: the version's.
+        """
+        return [name for name, (_, digest) in self.files.items() if digest is None and not (folder / name).is_symlink()]
+
     def damaged(self, folder: Path, check: Callable[[], None]) -> list[str]:
         """The files of a folder whose content is not what was fetched; every one is read.
 
@@ -179,6 +187,8 @@ class Slot:
         if record is None or _sizes(self.path(record)) != {name: size for name, (size, _) in record.files.items()}:
             return None
         known = self.boot in record.boots
+        if (verify or not known) and record.unsettled(self.path(record)):
+            return None  # nobody knows what they should be
         if (verify or not known) and (damaged := record.damaged(self.path(record), check)):
             for name in damaged:
                 self._blobs.drop(record.files[name][1])
@@ -229,15 +239,15 @@ class Slot:
             version: what it is called.
             listing: what the source said.
             sha256: the digests of the objects.
-            contents: the digests of the files in the tree, where those are known.
+            contents: the digests of the files in the tree, where those are known; an empty one is not.
             access: with which credentials it was fetched.
         """
         sizes = _sizes(tree)
-        files = {name: (size, contents.get(name)) for name, size in sorted(sizes.items())}
+        files = {name: (size, contents.get(name) or None) for name, size in sorted(sizes.items())}
         record = Record(
             version=version,
             listing=tuple(listing),
-            sha256=dict(sha256),
+            sha256={name: digest for name, digest in sha256.items() if digest},
             files=files,
             boots=(self.boot,),
             access=(access,),
@@ -262,7 +272,23 @@ class Slot:
         damaged = record.damaged(target, lambda: None)
         for name in damaged:
             self._blobs.drop(record.files[name][1])
-        return bool(damaged)
+        return bool(damaged or record.unsettled(target))
+
+    def settle(self, record: Record, found: Mapping[str, str]) -> None:
+        """Note the digests of the files of a version that was placed without; its lock is held.
+
+        Nothing happens where it is not the current one any more.
+        """
+        now = read_record(self._record)
+        if now is None or now.version != record.version:
+            return
+        for name, digest in found.items():
+            self._blobs.share(self.path(now) / name, digest, now.files[name][0])
+        files = {name: (size, digest or found.get(name)) for name, (size, digest) in now.files.items()}
+        objects = {each.name: found[each.name] for each in now.listing if each.name in found}
+        used = self._record.stat()
+        self._write(dataclasses.replace(now, files=files, sha256={**now.sha256, **objects}))
+        os.utime(self._record, ns=(used.st_atime_ns, used.st_mtime_ns))
 
     def _write(self, record: Record) -> None:
         content: dict[str, Any] = {"uri": uris.redact(self.uri), **dataclasses.asdict(record)}

@@ -10,12 +10,13 @@ from typing import Final
 
 from fairlead import errors
 
-__all__ = ["Hashes", "of_file", "parse_pin"]
+__all__ = ["BLOCK", "Hashes", "Unhashed", "of_file", "parse_pin"]
 
 PINNED_ALGORITHMS: Final = ("sha256", "sha384", "sha512")
 """Algorithms that a user may pin with: those for which nobody can make two files of one digest."""
 
-_BLOCK: Final = 1024 * 1024
+BLOCK: Final = 1024 * 1024
+"""Bytes that are read of a file at a time."""
 
 
 def parse_pin(text: str) -> str:
@@ -86,9 +87,28 @@ class Hashes:
                 )
 
 
+class Unhashed(Hashes):
+    """In the place of digests that nobody needs now."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    def update(self, chunk: bytes) -> None:
+        """Pass over the next bytes of the stream."""
+
+    def restarted(self) -> Unhashed:
+        """The same of a stream that starts again."""
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """Nothing is known."""
+        return ""
+
+
 def of_file(path: Path, hashes: Hashes) -> Hashes:
     """Take a whole file into ``hashes``, block by block."""
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(BLOCK):
             hashes.update(block)
     return hashes

@@ -17,7 +17,7 @@ from fairlead import errors
 from fairlead.storage import faults, names, uris
 from fairlead.storage.growing import Growing, Reader
 from fairlead.storage.machine import Deadline, Machine, Retries
-from fairlead.storage.partial import Partial, length
+from fairlead.storage.partial import Partial, continuable, length
 from fairlead.storage.settings import CACHE_VARIABLE, FetchSettings
 from fairlead.storage.shares import Growth, Shares
 from fairlead.storage.transfer import Segment, Transfer
@@ -47,6 +47,8 @@ class Download:
         shares: what it shares with other downloads.
         make_room: asked for so many bytes when the disk has too few; returns how many are free then.
         digest: what the user says that the one object must be, as ``<algorithm>:<hexadecimal>``.
+        hashed: whether the SHA-256 of every object is taken; else of those alone that something is compared with, and
+            of those that cannot be told from others by their size and tag.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class Download:
         shares: Shares | None = None,
         make_room: Callable[[int], int] | None = None,
         digest: str | None = None,
+        *,
+        hashed: bool = True,
     ) -> None:
         self._slot = slot
         self._provider = provider
@@ -66,6 +70,7 @@ class Download:
         self._machine = machine
         self._deadline = deadline
         self._digest = digest
+        self._hashed = hashed
         self._shares = shares or Shares(settings, machine)
         self._make_room = make_room or (lambda _: machine.free_space(slot.partial))
         self._label = uris.redact(slot.uri)
@@ -116,12 +121,14 @@ class Download:
         self.partial.resume(items, self._deadline.check)
         sizes = [item.size for item in items]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
-        wanted = () if self._digest is None else (self._digest,)
         here = 0
         for item in items:
+            wanted = tuple(digest for digest in (item.digest, self._digest) if digest is not None)
+            hashed = self._hashed or bool(wanted) or item.size is None or not continuable(item)
+            if not _proves(self.partial.done.get(item.name), item, wanted, hashed=hashed):
+                self.partial.done.pop(item.name, None)
             if item.name not in self.partial.done and not self._in_cache(item):
-                digests = wanted if item.digest is None else (item.digest, *wanted)
-                transfer = Transfer(item, self.partial, digests, self._label)
+                transfer = Transfer(item, self.partial, wanted, self._label, hashed=hashed)
                 self._transfers[item.name] = transfer
                 self._pending += transfer.pending
                 here += transfer.growing.here
@@ -383,3 +390,10 @@ class Download:
             self._arrived += max(0, count)
             self._bound(self._total)
             self._advance(count)
+
+
+def _proves(known: str | None, item: RemoteObject, wanted: Sequence[str], *, hashed: bool) -> bool:
+    """Whether what an earlier attempt noted of an object is all that is to be known of it now."""
+    if not known:
+        return known is not None and not hashed
+    return all(digest in (f"sha256:{known}", item.digest) for digest in wanted)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fairlead.storage.leases import Leases
     from fairlead.storage.progress import Progress
     from fairlead.storage.settings import FetchSettings
+    from fairlead.storage.settling import Settling
     from fairlead.storage.shares import Shares
 
 __all__ = ["Fetch", "slot_of"]
@@ -60,6 +61,7 @@ class Fetch:
         access: tells with which credentials it asks; see `fairlead.storage.cache.Record`.
         origin: tells which server answers, where the address does not; see `StorageSpec.origins`.
         arrival: who reads the files while they arrive; None for nobody. Such a download is not begun again.
+        settling: what takes digests after files were handed over; None to take them as the files arrive.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Fetch:
         access: str,
         origin: str = "",
         arrival: Arrival | None = None,
+        settling: Settling | None = None,
     ) -> None:
         self._uri = uri
         self._shown = uris.redact(uri)
@@ -87,6 +90,7 @@ class Fetch:
         self._leases = leases
         self._access = access
         self._arrival = arrival
+        self._settling = settling
         self._slot = slot_of(settings, uri, machine, origin)
         self._slot.reader = access
 
@@ -128,28 +132,39 @@ class Fetch:
     def remote(self, report: Progress) -> Path:
         """The folder of the current version, downloaded if it is not there."""
         with self._filling() as slot:
-            current = slot.current(self._deadline.check, verify=self._settings.verify)
-            _log.info("fetching %s", self._shown)
-            starts = 0
-            while True:
-                items = self._list()
-                listing = [Listed.of(item) for item in items]
-                if current is not None and self._may_use(current, listing, items):
-                    slot.discard()
-                    slot.grant(current, self._access)
-                    _log.info("%s has not changed; it is in the cache", self._shown)
-                    return self._found(slot, current)
-                slot.partial.mkdir(parents=True, exist_ok=True)
-                try:
-                    tree, sha256, contents = self._download(slot, items, report)
-                    version = _version([f"{name} {digest}" for name, digest in sorted(sha256.items())])
-                    return self._found(slot, slot.place(tree, version, listing, sha256, contents, self._access))
-                except errors.IntegrityError as error:
-                    starts += 1
-                    is_read = self._arrival is not None and self._arrival.has_begun
-                    if starts > _FRESH_STARTS or self._digest is not None or is_read:
-                        raise
-                    _log.warning("%s; it is begun again", error.reason.rstrip("."))
+            record = self._current(slot, report)
+        if self._settling is not None and record.unsettled(slot.path(record)):
+            self._settling.begin(slot, record, self._machine)
+        return slot.path(record)
+
+    def _current(self, slot: Slot, report: Progress) -> Record:
+        """The version that the source has now, held."""
+        current = slot.current(self._deadline.check, verify=self._settings.verify)
+        _log.info("fetching %s", self._shown)
+        starts = 0
+        while True:
+            items = self._list()
+            listing = [Listed.of(item) for item in items]
+            if current is not None and self._may_use(current, listing, items):
+                slot.discard()
+                slot.grant(current, self._access)
+                _log.info("%s has not changed; it is in the cache", self._shown)
+                self._found(slot, current)
+                return current
+            slot.partial.mkdir(parents=True, exist_ok=True)
+            try:
+                tree, sha256, contents = self._download(slot, items, report)
+                tags = {each.name: f"{each.etag} {each.size}" for each in listing}
+                version = _version([f"{name} {digest or tags[name]}" for name, digest in sorted(sha256.items())])
+                record = slot.place(tree, version, listing, sha256, contents, self._access)
+                self._found(slot, record)
+                return record
+            except errors.IntegrityError as error:
+                starts += 1
+                is_read = self._arrival is not None and self._arrival.has_begun
+                if starts > _FRESH_STARTS or self._digest is not None or is_read:
+                    raise
+                _log.warning("%s; it is begun again", error.reason.rstrip("."))
 
     def _may_use(self, current: Record, listing: Sequence[Listed], items: Sequence[RemoteObject]) -> bool:
         """Whether a version is what the source has, and who asks may read it: to list is not to read.
@@ -182,7 +197,8 @@ class Fetch:
     def _download(
         self, slot: Slot, items: Sequence[RemoteObject], report: Progress
     ) -> tuple[Path, Mapping[str, str], Mapping[str, str]]:
-        """The tree, the SHA-256 of every object, and that of every file in the tree."""
+        """The tree, the SHA-256 of every object, and that of every file in the tree; empty where it was not taken."""
+        packed = _packed(items)
         with Download(
             slot,
             self._provider,
@@ -192,9 +208,9 @@ class Fetch:
             self._shares,
             self._make_room,
             self._digest,
+            hashed=self._settling is None or bool(packed),
         ) as download:
             download.start(items, report)
-            packed = _packed(items)
             if not packed:
                 if self._arrival is not None:
                     self._arrival.begin(download, items)

@@ -22,6 +22,7 @@ from fairlead.storage.machine import Deadline, Machine, Retries
 from fairlead.storage.policy import Policy
 from fairlead.storage.progress import automatic
 from fairlead.storage.settings import NETWORK_VARIABLE, FetchSettings
+from fairlead.storage.settling import Settling
 from fairlead.storage.shares import Shares
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Fetcher:
         self._machine = machine or Machine()
         self._shares = Shares(self._settings, self._machine)
         self._leases = Leases()
+        self._settling = Settling()
         self._policy = Policy.of({NETWORK_VARIABLE: str(self._settings.network)})
 
     def fetch(
@@ -144,6 +146,7 @@ class Fetcher:
                         access,
                         _origin(spec, self._of(spec, secret)),
                         arrival,
+                        self._settling if self._settings.settle_later and not self._settings.verify else None,
                     )
                     report = progress or self._progress or automatic()
                     path = run.local() if spec.local else run.remote(report)
@@ -159,8 +162,13 @@ class Fetcher:
         """Say that an artefact is not used any more; once for each time that it was fetched."""
         self._leases.release(artifact.path)
 
+    def settle(self) -> None:
+        """Wait until the digests of what was handed over without are taken; see `FetchSettings.settle_later`."""
+        self._settling.wait()
+
     def close(self) -> None:
         """Say that nothing that it has found is used any more."""
+        self._settling.close()
         self._leases.close()
 
     def _in_cache(

@@ -121,6 +121,10 @@ class FetchSettings:
     verify: bool = False
     """Whether all files of an artefact in the cache are read and compared whenever it is used."""
 
+    settle_later: bool = False
+    """Whether files are handed over before their SHA-256 is taken, where nothing is compared with it: it is taken in a
+    thread then. Servers do so, to be ready sooner."""
+
     max_cache_bytes: int | None = None
     """The most bytes that the cache keeps; what was not used for longest is removed. No bound by default."""
 

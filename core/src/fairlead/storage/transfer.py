@@ -81,9 +81,12 @@ class Transfer:
         partial: where its file is.
         wanted: digests that it must have.
         label: what is fetched, for messages.
+        hashed: whether its SHA-256 is taken as it arrives; not where nothing is wanted of it.
     """
 
-    def __init__(self, item: RemoteObject, partial: Partial, wanted: tuple[str, ...], label: str) -> None:
+    def __init__(
+        self, item: RemoteObject, partial: Partial, wanted: tuple[str, ...], label: str, *, hashed: bool = True
+    ) -> None:
         self.item = item
         self.label = label
         self.growing = partial.growing(item)
@@ -92,7 +95,8 @@ class Transfer:
         self.active = 0
         self.followed = False
         self._partial = partial
-        self._hashes = digests.Hashes(wanted)
+        self._hashes = digests.Hashes(wanted) if hashed else digests.Unhashed()
+        self._is_hashed = hashed
         self._hashed = 0
         self._hashing = threading.Lock()
 
@@ -107,7 +111,12 @@ class Transfer:
         One stream from front to back takes it as it writes. Once there are two, or the front is there already, somebody
         has to wait for the pieces in their order. True once.
         """
-        if self.followed or not self.growing.blocks or (self.active == 1 and segment.start == self._hashed):
+        if (
+            self.followed
+            or not self._is_hashed
+            or not self.growing.blocks
+            or (self.active == 1 and segment.start == self._hashed)
+        ):
             return False
         with self._hashing:
             self.followed = True
@@ -116,11 +125,12 @@ class Transfer:
     @property
     def whole(self) -> bool:
         """Whether all of it is there, and its digest taken; that of one that is followed its follower takes."""
-        return not self.followed and not self.active and self.item.size in (None, self._hashed)
+        there = self._hashed if self._is_hashed else self.growing.here
+        return not self.followed and not self.active and self.item.size in (None, there)
 
     def read_again(self) -> None:
         """Take what is there from an earlier attempt into the digest; for an object that arrives from front to back."""
-        if not self.growing.blocks and self.growing.here:
+        if self._is_hashed and not self.growing.blocks and self.growing.here:
             digests.of_file(self.growing.path, self._hashes)
             self._hashed = self.growing.here
 

@@ -25,12 +25,14 @@ class Verified:
         folder: its folder.
         damaged: the files that are missing or are not what was fetched.
         removed: whether it is not in the cache any more.
+        settled: whether it is known what all of its files should be; see `fairlead.storage.settling`.
     """
 
     uri: str
     folder: Path
     damaged: Sequence[str]
     removed: bool = False
+    settled: bool = True
 
 
 def verify(folder: Path, *, remove: bool = False) -> list[Verified]:
@@ -56,7 +58,7 @@ def verify(folder: Path, *, remove: bool = False) -> list[Verified]:
             for name in damaged:
                 Blobs(folder).drop(record.files[name][1])
             removed = eviction.remove(folder, version)
-        found.append(Verified(uri, version, damaged, removed))
+        found.append(Verified(uri, version, damaged, removed, not record.unsettled(version)))
     return found
 
 

@@ -88,8 +88,9 @@ def test_a_date_proves_a_content_once_its_second_is_over(
     """RFC 9110, section 8.8.2.2."""
     uri = server.put("/model.bin", CONTENT)
     server.faults.no_etag = True
-    modified = email.utils.formatdate(clock.time() - age, usegmt=True)
-    server.faults.headers = {"Last-Modified": modified, "Date": email.utils.formatdate(usegmt=True)}
+    now = clock.time()
+    modified = email.utils.formatdate(now - age, usegmt=True)
+    server.faults.headers = {"Last-Modified": modified, "Date": email.utils.formatdate(now, usegmt=True)}
     server.faults.truncate_at = 3 * CHUNK
     assert contents(fetcher().fetch(uri).path) == {"model.bin": CONTENT}
     assert ("Range" in server.requests[-1].headers) is resumed

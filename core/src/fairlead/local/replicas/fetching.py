@@ -103,7 +103,7 @@ class Fetching:
 
         with self._making:
             if self._made is None:
-                self._made = Fetcher(self._plugins, self._settings or FetchSettings.from_environment())
+                self._made = Fetcher(self._plugins, self._settings or FetchSettings.from_environment(settle_later=True))
             return self._made
 
     def _forget(self, key: _Key, task: asyncio.Task[Path]) -> None:
