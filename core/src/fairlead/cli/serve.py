@@ -155,6 +155,8 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
     _allow_many_connections()
     # Lines of its own on stderr, which is the log's, about what is an error of ours or none; read when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # pyarrow, which pandas imports, would begin a thread that tidies memory, and a process with two is not forked.
+    os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
     threads.prepare(os.environ)
     assignment = Assignment.take(os.environ)
     if assignment is not None:

@@ -58,8 +58,8 @@ class Watcher:
 
     @property
     def behind(self) -> bool:
-        """Whether something was seen to change that is not told yet."""
-        return self._grows or bool(self._missing)
+        """Whether something was seen to change that is not told yet, or what `changes` sees now is not taken yet."""
+        return self._begun != self._done or self._grows or bool(self._missing)
 
     def poll(self) -> frozenset[Path]:
         """Look once; the files that were added, changed or removed since they were last told, as far as they rest."""

@@ -237,6 +237,8 @@ class Fetcher:
         finally:
             watchdog.cancel()
             provider.close()
+            if watchdog.is_alive():
+                watchdog.join()  # a process that forks workers counts its threads
 
 
 def _access(spec: StorageSpec, credentials: Mapping[str, str]) -> str:

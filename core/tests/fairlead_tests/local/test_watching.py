@@ -57,6 +57,29 @@ def test_what_was_seen_and_not_told_yet_can_be_asked(file: Path) -> None:
     assert seen == [False, True, False, True, True, False]
 
 
+def test_a_watcher_is_behind_until_what_it_tells_was_taken(file: Path) -> None:
+    """In the moment between, whoever asks would take what was read before for the newest."""
+
+    async def rest(_: float) -> None:
+        between.append(watcher.behind)
+        if len(between) > 3:
+            raise TimeoutError
+
+    async def live() -> bool:
+        changes = watcher.changes()
+        await anext(changes)
+        told = watcher.behind
+        with contextlib.suppress(TimeoutError):
+            await anext(changes)
+        return told
+
+    between: list[bool] = []
+    watcher = Watcher([file], sleep=rest)
+    file.write_text("a: 22")
+    assert asyncio.run(live()) is True
+    assert between[-1] is False
+
+
 def test_a_look_is_over_once_what_it_tells_was_taken(file: Path) -> None:
     between: list[tuple[int, int]] = []
 
