@@ -68,6 +68,10 @@ lint: install ## ruff and import-linter
 type: install ## mypy, strict
 	@$(BIN)/mypy $(SOURCES)
 
+# These load servers with all that the machine has, and count every connection: nothing runs beside them.
+ALONE := $(wildcard $(addprefix tests/integration/test_,workers*.py drain.py attacks*.py comparison.py fuzz*.py \
+  platform_attacks.py platform_faults.py platform_rollout.py platform_zero.py))
+
 # Servers that are no Python packages; without npm or apt-get the tests that need them are skipped, and say so.
 EMULATORS := build/emulators
 
@@ -85,8 +89,8 @@ unit: install emulators ## pytest
 ifneq ($(PYTEST_ARGS),)
 	@$(BIN)/pytest $(PYTEST_ARGS)
 else
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile core/tests plugins tests/architecture tests/conformance tests/e2e
-	@$(BIN)/pytest tests/integration # alone: it loads servers with all that the machine has
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile core/tests plugins tests $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/pytest $(ALONE)
 endif
 
 apart: install ## what cannot share the environment of all others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import logging
@@ -34,6 +35,7 @@ _log = logging.getLogger("fairlead.local")
 
 _VERSION: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+(?:(?:a|b|rc|\.post|\.dev)[0-9]+)?")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")  # one slash is enough for models:/iris/1
+_CORE: Final = "fairlead"
 _SHOWN: Final = 4
 _SETTINGS: Final = (
     "uv takes packages from where its own settings (UV_DEFAULT_INDEX, UV_FIND_LINKS, …) and pip's say; see that"
@@ -198,7 +200,17 @@ class Needs:
         """The distributions of plugins by which an address may be fetched; none for a path of this machine."""
         if uri is None or not _is_address(uri):
             return ()
-        return _once(info.distribution for info in self._plugins.infos(Kind.STORAGE))
+        from fairlead.contracts.storage import StorageProvider
+        from fairlead.storage import choosing
+
+        found = [(info.name, info.distribution) for info in self._plugins.infos(Kind.STORAGE)]
+        with contextlib.suppress(errors.StorageError, errors.PluginError):  # the server will say why nothing takes it
+            spec = choosing.choose(self._plugins, uri)
+            provider = self._plugins.factory(Kind.STORAGE, spec)
+            # A registry of models names another address, which any of them may take.
+            if getattr(provider, "resolve", None) is StorageProvider.resolve:
+                found = [(name, distribution) for name, distribution in found if name == spec.name]
+        return _once((_CORE, *(distribution for _, distribution in found)))
 
     def _version(self, spec: RuntimeSpec, library: str, version: str) -> Need:
         return Need(
