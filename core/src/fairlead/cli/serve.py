@@ -149,7 +149,6 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
     from fairlead.cli.assignment import Assignment
     from fairlead.cli.hangup import Hangup, ignore_hangups
     from fairlead.engine import garbage
-    from fairlead.plugins import Plugins
     from fairlead.runtimes import threads
 
     _allow_many_connections()
@@ -164,7 +163,7 @@ def _run(args: argparse.Namespace, settings: ServerSettings) -> int:
         garbage.begin()
         _work(args, settings, assignment)
         return 0
-    plugins = Plugins.discover()
+    plugins: Plugins = args.plugins
     isolation.enter(args, settings, plugins)
     _check_flags(args)
     _check_variables(os.environ)
@@ -425,8 +424,10 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that runtimes give their own settings; one flag may serve several runtimes."""
     from fairlead.plugins import Plugins
 
+    plugins = Plugins.discover()
+    parser.set_defaults(plugins=plugins)  # for the run, which needs no other discovery
     flags: dict[tuple[str, ...], Setting] = {}
-    for spec in Plugins.discover().runtimes().values():
+    for spec in plugins.runtimes().values():
         for setting in spec.settings:
             if setting.flags:
                 flags.setdefault(setting.flags, setting)

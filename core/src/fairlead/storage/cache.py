@@ -81,6 +81,7 @@ class Record:
         boots: the runs of machines in which the files are known to be what was fetched.
         access: with which credentials the source was asked for it, each as what tells them apart without telling them;
             empty for those of the process itself.
+        pins: other digests than SHA-256 that its one object was compared with.
     """
 
     version: str
@@ -89,6 +90,7 @@ class Record:
     files: Mapping[str, Content]
     boots: tuple[str, ...]
     access: tuple[str, ...]
+    pins: tuple[str, ...] = ()
 
     def unchanged(self, listing: Sequence[Listed]) -> bool:
         """Whether the source surely still has what was fetched."""
@@ -229,6 +231,7 @@ class Slot:
         sha256: Mapping[str, str],
         contents: Mapping[str, str],
         access: str = "",
+        pins: Sequence[str] = (),
     ) -> Record:
         """Move a finished tree to its version, record it as the current one, and clear what is left over.
 
@@ -241,6 +244,7 @@ class Slot:
             sha256: the digests of the objects.
             contents: the digests of the files in the tree, where those are known; an empty one is not.
             access: with which credentials it was fetched.
+            pins: digests that its one object was compared with.
         """
         sizes = _sizes(tree)
         files = {name: (size, contents.get(name) or None) for name, size in sorted(sizes.items())}
@@ -251,6 +255,7 @@ class Slot:
             files=files,
             boots=(self.boot,),
             access=(access,),
+            pins=tuple(pins),
         )
         target = self.path(record)
         self.versions.mkdir(parents=True, exist_ok=True)
@@ -314,6 +319,7 @@ def read_record(path: Path) -> Record | None:
             files={name: (size, digest) for name, (size, digest) in data["files"].items()},
             boots=tuple(data["boots"]),
             access=tuple(data["access"]),
+            pins=tuple(data.get("pins", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -156,7 +156,8 @@ class Fetch:
                 tree, sha256, contents = self._download(slot, items, report)
                 tags = {each.name: f"{each.etag} {each.size}" for each in listing}
                 version = _version([f"{name} {digest or tags[name]}" for name, digest in sorted(sha256.items())])
-                record = slot.place(tree, version, listing, sha256, contents, self._access)
+                pins = () if self._digest is None else (self._digest,)
+                record = slot.place(tree, version, listing, sha256, contents, self._access, pins)
                 self._found(slot, record)
                 return record
             except errors.IntegrityError as error:
@@ -292,7 +293,7 @@ class Fetch:
 
 def pinned(record: Record, digest: str) -> bool:
     """Whether a version is of one object that has this digest."""
-    return [f"sha256:{sha256}" for sha256 in record.sha256.values()] == [digest]
+    return digest in record.pins or [f"sha256:{sha256}" for sha256 in record.sha256.values()] == [digest]
 
 
 def _first_byte(provider: StorageProvider, item: RemoteObject) -> Generator[bytes, None, None]:

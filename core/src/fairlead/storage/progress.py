@@ -57,6 +57,24 @@ class SilentProgress(Progress):
         yield lambda _count: None
 
 
+class _Steps:
+    """How far a transfer is, and when that is worth a line: every ten percent and every five seconds."""
+
+    def __init__(self, total: int | None, done: int, clock: Callable[[], float]) -> None:
+        self.reached = self._said = done
+        self._step = total / _LINES_PER_TRANSFER if total else float("inf")
+        self._clock = clock
+        self._said_at = clock()
+
+    def advance(self, count: int) -> bool:
+        """Count bytes; whether a line is due."""
+        self.reached += count
+        due = abs(self.reached - self._said) >= self._step or self._clock() - self._said_at >= _SECONDS_PER_LINE
+        if due:
+            self._said, self._said_at = self.reached, self._clock()
+        return due
+
+
 class LineProgress(Progress):
     """Writes a line every ten percent and every five seconds, whichever comes first, for logs.
 
@@ -72,19 +90,15 @@ class LineProgress(Progress):
     @contextlib.contextmanager
     def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
         """Open the report of one fetch."""
-        reached, said, said_at = done, done, self._clock()
-        step = total / _LINES_PER_TRANSFER if total else float("inf")
+        steps = _Steps(total, done, self._clock)
 
         def advance(count: int) -> None:
-            nonlocal reached, said, said_at
-            reached += count
-            if abs(reached - said) >= step or self._clock() - said_at >= _SECONDS_PER_LINE:
-                said, said_at = reached, self._clock()
-                self._say(f"{label}: {_amount(reached, total)}")
+            if steps.advance(count):
+                self._say(f"{label}: {_amount(steps.reached, total)}")
 
         self._say(f"{label}: {_amount(done, total)}" if done else f"{label}: downloading{_of(total)}")
         yield advance
-        self._say(f"{label}: fetched {_size(reached)}")
+        self._say(f"{label}: fetched {_size(steps.reached)}")
 
     def _say(self, line: str) -> None:
         print(line, file=self._stream or sys.stderr, flush=True)  # lines on a stream are its job
@@ -108,20 +122,15 @@ class JsonProgress(Progress):
     @contextlib.contextmanager
     def transfer(self, label: str, *, total: int | None, done: int = 0) -> Iterator[Advance]:
         """Open the report of one fetch."""
-        began = said_at = self._clock()
-        reached = said = done
-        step = total / _LINES_PER_TRANSFER if total else float("inf")
+        began, steps = self._clock(), _Steps(total, done, self._clock)
 
         def say(event: str) -> None:
             seconds = round(self._clock() - began, 3)
-            line = {"event": event, "uri": label, "bytes": reached, "total": total, "seconds": seconds}
+            line = {"event": event, "uri": label, "bytes": steps.reached, "total": total, "seconds": seconds}
             print(json.dumps(line), file=self._stream or sys.stderr, flush=True)  # lines on a stream are its job
 
         def advance(count: int) -> None:
-            nonlocal reached, said, said_at
-            reached += count
-            if abs(reached - said) >= step or self._clock() - said_at >= _SECONDS_PER_LINE:
-                said, said_at = reached, self._clock()
+            if steps.advance(count):
                 say("progress")
 
         say("begin")

@@ -93,6 +93,17 @@ def test_what_a_killed_fetch_left_without_a_digest_is_compared_where_one_is_want
     assert contents(fetcher().fetch(f"{uri}#sha256={digest}").path) == {"model.bin": CONTENT}
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_a_pin_of_any_algorithm_is_found_in_the_cache_without_asking(
+    server: Server, fetcher: MakeFetcher, algorithm: str
+) -> None:
+    uri, digest = server.put("/model.bin", CONTENT), f"{algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}"
+    first = fetcher().fetch(uri, digest=digest)
+    server.requests.clear()
+    assert fetcher().fetch(uri, digest=digest).path == first.path
+    assert server.requests == []
+
+
 def test_an_interrupted_fetch_goes_on_without_digests_too(server: Server, fetcher: MakeFetcher, cache: Path) -> None:
     uri = server.put("/model.bin", LARGE)
     stop_after(server, fetcher, uri, len(LARGE) // 2)

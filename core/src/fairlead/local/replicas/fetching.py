@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import hashlib
 import io
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,7 +19,7 @@ from fairlead.local.declared import Declared
 from fairlead.local.replicas.threads import in_thread
 from fairlead.resolve import access, credential_values, credentials
 from fairlead.resolve.credential_values import Values
-from fairlead.storage import uris
+from fairlead.storage import faults, uris
 
 if TYPE_CHECKING:
     from fairlead.plugins import Plugins
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fairlead.storage.fetcher import Fetcher
     from fairlead.storage.settings import FetchSettings
 
-__all__ = ["Fetching", "check", "lay_out"]
+__all__ = ["Fetching", "check", "given", "lay_out"]
 
 
 _Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...], bytes | None]
@@ -50,7 +50,7 @@ class Fetching:
     ) -> None:
         self._plugins = plugins
         self._settings = settings
-        self._made: Fetcher | None = None
+        self._made: tuple[Fetcher, Path] | None = None
         self._making = threading.Lock()
         self._declared = declared or Declared()
         self._running: dict[_Key, asyncio.Task[Path]] = {}
@@ -92,18 +92,19 @@ class Fetching:
     def _fetch(self, uri: str, values: Values, tell: Callable[[str], None]) -> Path:
         from fairlead.storage.progress import LineProgress
 
-        with _bundle(values) as given:
-            # Where nothing is given, providers look where the client of their source looks: in the environment.
-            return self._fetcher().fetch(uri, credentials=given, progress=LineProgress(_Lines(tell))).path
+        fetcher, cache = self._fetcher()
+        # Where nothing is given, providers look where the client of their source looks: in the environment.
+        return fetcher.fetch(uri, credentials=given(values, cache), progress=LineProgress(_Lines(tell))).path
 
-    def _fetcher(self) -> Fetcher:
-        """The one that all fetches share, with its bounds on connections."""
+    def _fetcher(self) -> tuple[Fetcher, Path]:
+        """The one that all fetches share, with its bounds on connections, and its cache."""
         from fairlead.storage.fetcher import Fetcher
         from fairlead.storage.settings import FetchSettings
 
         with self._making:
             if self._made is None:
-                self._made = Fetcher(self._plugins, self._settings or FetchSettings.from_environment(settle_later=True))
+                settings = self._settings or FetchSettings.from_environment(settle_later=True)
+                self._made = Fetcher(self._plugins, settings), settings.cache
             return self._made
 
     def _forget(self, key: _Key, task: asyncio.Task[Path]) -> None:
@@ -112,16 +113,28 @@ class Fetching:
             task.exception()  # whoever waits has it; where nobody does any more it is nobody's
 
 
-@contextlib.contextmanager
-def _bundle(values: Values) -> Iterator[Mapping[str, str]]:
-    """The variables, with the file of certificates that one of them names, while they are used."""
+def given(values: Values, cache: Path) -> Mapping[str, str]:
+    """The variables that providers are given, with the file of certificates that one of them names.
+
+    It is named by its content: under another name for each fetch, the variables would be those of somebody else.
+
+    Args:
+        values: what a service gives.
+        cache: the folder that keeps what is fetched; the file is in it.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     if values.authorities is None:
-        yield values.variables
-        return
-    with tempfile.NamedTemporaryFile(prefix="fairlead-", suffix=".crt") as file:
-        file.write(values.authorities)
-        file.flush()
-        yield {**values.variables, "AWS_CA_BUNDLE": file.name}
+        return values.variables
+    file = cache / "authorities" / f"{hashlib.sha256(values.authorities).hexdigest()}.crt"
+    with faults.of_disk("A bundle of certificates", cache):
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as made:
+                made.write(values.authorities)
+            Path(made.name).replace(file)
+    return {**values.variables, "AWS_CA_BUNDLE": str(file)}
 
 
 class _Lines(io.StringIO):

@@ -14,7 +14,7 @@ from typing import Final
 
 from fairlead import errors
 
-__all__ = ["announced_digest", "checked", "content_range", "joined", "moment", "of_host", "retry_after"]
+__all__ = ["announced_digest", "checked", "content_range", "joined", "moment", "of_host", "parse", "retry_after"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -33,7 +33,19 @@ def of_host(host: str, credentials: Mapping[str, str]) -> dict[str, str]:
         ConfigurationError: it is not an object of header names and values. The value is never shown.
     """
     key = f"{host}-headers"
-    text = credentials.get(key, os.environ.get(key))
+    return parse(credentials.get(key, os.environ.get(key)), key)
+
+
+def parse(text: str | None, subject: str) -> dict[str, str]:
+    """The headers that a user writes as a JSON object; none where there is no text.
+
+    Args:
+        text: the JSON.
+        subject: where it stands, for messages.
+
+    Raises:
+        ConfigurationError: it is not an object of header names and values. The value is never shown.
+    """
     if not text:
         return {}
     try:
@@ -42,13 +54,13 @@ def of_host(host: str, credentials: Mapping[str, str]) -> dict[str, str]:
         headers = None  # the decoder's message would quote the value
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise errors.ConfigurationError(
-            f"{key} is not a JSON object of header names and values.",
+            f"{subject} is not a JSON object of header names and values.",
             remedy="""For example: {"Authorization": "Bearer <token>"}""",
         )
-    checked(headers, key)
+    checked(headers, subject)
     for name in headers:
         if name.lower() in _OURS:
-            raise errors.ConfigurationError(f"{key}: the header {name} is set by Fairlead itself.")
+            raise errors.ConfigurationError(f"{subject}: the header {name} is set by Fairlead itself.")
     return headers
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from fairlead import errors
 from fairlead.local.declared import Declared
-from fairlead.local.replicas.fetching import Fetching, lay_out
+from fairlead.local.replicas.fetching import Fetching, given, lay_out
 from fairlead.plugins import Plugins
+from fairlead.resolve.credential_values import Values
 from fairlead.resolve.credentials import Credentials
 from fairlead.resolve.service import Source
 from fairlead.storage.settings import FetchSettings
@@ -160,6 +161,19 @@ def test_headers_of_the_environment_are_used_where_nothing_is_named(
         assert handler.tokens == {"Bearer mine"}
 
     asyncio.run(scenario())
+
+
+def test_authorities_are_a_file_that_is_named_by_its_content(tmp_path: Path) -> None:
+    """Variables that change with every fetch would be the credentials of somebody else."""
+    values = Values(variables={"S3_VERIFY_SSL": "1"}, authorities=b"PEM")
+    first, again = given(values, tmp_path), given(values, tmp_path)
+    assert first == again
+    assert first["S3_VERIFY_SSL"] == "1"
+    assert Path(first["AWS_CA_BUNDLE"]).read_bytes() == b"PEM"
+    other = given(Values(authorities=b"OTHER"), tmp_path)
+    assert Path(other["AWS_CA_BUNDLE"]).read_bytes() == b"OTHER"
+    assert given(Values(variables={"A": "b"}), tmp_path) == {"A": "b"}
+    assert len(list((tmp_path / "authorities").iterdir())) == 2
 
 
 def test_a_folder_is_used_in_place(tmp_path: Path) -> None:

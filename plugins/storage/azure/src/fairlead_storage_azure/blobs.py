@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from fairlead import RemoteObject
-from fairlead_storage_azure.service import digest_of, name_of, number, tag_of
+from fairlead_storage_azure.service import name_of
 
 if TYPE_CHECKING:
+    from fairlead import RemoteObject
     from fairlead_storage_azure.places import Place
     from fairlead_storage_azure.service import Service
 
@@ -22,13 +22,8 @@ def exact(service: Service, place: Place) -> RemoteObject | None:
     found = service.properties(path)
     if found is None or found.get("x-ms-meta-hdi_isfolder") == "true" or found.get("x-ms-resource-type") == "directory":
         return None
-    return RemoteObject(
-        name=place.name,
-        key=service.url(path),
-        size=number(found.get("Content-Length")),
-        etag=tag_of(found.get("ETag")),
-        digest=digest_of(found.get("Content-MD5")),
-    )
+    length, tag, md5 = (found.get(each) for each in ("Content-Length", "ETag", "Content-MD5"))
+    return service.described(place.name, path, length, tag, md5)
 
 
 def below(service: Service, place: Place) -> Iterator[RemoteObject]:
@@ -56,10 +51,5 @@ def _is_folder(entry: ET.Element) -> bool:
 
 
 def _described(service: Service, container: str, name: str, shown: str, entry: ET.Element) -> RemoteObject:
-    return RemoteObject(
-        name=shown,
-        key=service.url(f"{container}/{name}"),
-        size=number(entry.findtext("Properties/Content-Length")),
-        etag=tag_of(entry.findtext("Properties/Etag")),
-        digest=digest_of(entry.findtext("Properties/Content-MD5")),
-    )
+    length, tag, md5 = (entry.findtext(f"Properties/{each}") for each in ("Content-Length", "Etag", "Content-MD5"))
+    return service.described(shown, f"{container}/{name}", length, tag, md5)

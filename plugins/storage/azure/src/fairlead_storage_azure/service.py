@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fairlead.storage.http.client import Answer, Client
     from fairlead_storage_azure.accounts import Account
 
-__all__ = ["PAGE", "Service", "digest_of", "name_of", "number", "tag_of"]
+__all__ = ["PAGE", "Service", "name_of", "tag_of"]
 
 _VERSION: Final = "2023-11-03"
 _CHUNK: Final = 1024 * 1024
@@ -48,6 +48,20 @@ class Service:
     def url(self, path: str) -> str:
         """The URL of a path, without what is secret."""
         return f"{self._account.endpoint}/{urllib.parse.quote(path, safe='/~')}"
+
+    def described(self, name: str, path: str, length: str | None, tag: str | None, md5: str | None) -> RemoteObject:
+        """An object as the service describes it, in the headers of an answer or in a listing.
+
+        Args:
+            name: its place below the target.
+            path: its path in the account.
+            length: ``Content-Length``.
+            tag: ``ETag``.
+            md5: ``Content-MD5``.
+        """
+        return RemoteObject(
+            name=name, key=self.url(path), size=_number(length), etag=tag_of(tag), digest=_digest_of(md5)
+        )
 
     def send(self, method: str, url: str, query: Mapping[str, str], fields: Mapping[str, str]) -> Answer:
         """Send a request, signed.
@@ -166,7 +180,7 @@ def tag_of(text: str | None) -> str | None:
     return (text or "").strip().strip('"') or None
 
 
-def digest_of(text: str | None) -> str | None:
+def _digest_of(text: str | None) -> str | None:
     """The digest that a ``Content-MD5`` tells of."""
     try:
         md5 = base64.b64decode(text or "", validate=True)
@@ -175,7 +189,7 @@ def digest_of(text: str | None) -> str | None:
     return f"md5:{md5.hex()}" if len(md5) == 16 else None  # bytes of an MD5
 
 
-def number(text: str | None) -> int | None:
+def _number(text: str | None) -> int | None:
     """A length."""
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from fairlead import RemoteObject, errors
-from fairlead_storage_azure.service import digest_of, name_of, number, tag_of
+from fairlead_storage_azure.service import name_of
 
 if TYPE_CHECKING:
     from fairlead_storage_azure.places import Place
@@ -24,13 +24,8 @@ def exact(service: Service, place: Place) -> RemoteObject | None:
     found = service.properties(path)
     if found is None or found.get("x-ms-type", "File") != "File":
         return None
-    return RemoteObject(
-        name=place.name,
-        key=service.url(path),
-        size=number(found.get("Content-Length")),
-        etag=tag_of(found.get("ETag")),
-        digest=digest_of(found.get("Content-MD5")),
-    )
+    length, tag, md5 = (found.get(each) for each in ("Content-Length", "ETag", "Content-MD5"))
+    return service.described(place.name, path, length, tag, md5)
 
 
 def below(service: Service, place: Place) -> Iterator[RemoteObject]:
@@ -58,9 +53,5 @@ def _entries(service: Service, path: str) -> Iterator[ET.Element]:
 
 
 def _described(service: Service, name: str, path: str, entry: ET.Element) -> RemoteObject:
-    return RemoteObject(
-        name=name,
-        key=service.url(path),
-        size=number(entry.findtext("Properties/Content-Length")),
-        etag=tag_of(entry.findtext("Properties/Etag")),
-    )
+    length, tag = (entry.findtext(f"Properties/{each}") for each in ("Content-Length", "Etag"))
+    return service.described(name, path, length, tag, None)  # listings of shares tell no MD5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -11,36 +10,20 @@ from pathlib import Path
 from typing import Final
 
 from fairlead import errors
+from fairlead.storage.http import headers
 from fairlead.storage.http.locations import Location
+from fairlead_storage_hdfs._plugin import KEYS
 
-__all__ = ["DEFAULT_SECRETS", "FOLDER_VARIABLE", "KEYS", "Configuration", "read"]
+__all__ = ["DEFAULT_SECRETS", "FOLDER_VARIABLE", "Configuration", "read"]
 
 FOLDER_VARIABLE: Final = "HDFS_SECRET_DIR"
 DEFAULT_SECRETS: Final = Path("/var/secrets/kserve-hdfscreds")
 """Where KServe mounts the Secret of a service account."""
 
-KEYS: Final = (
-    "HDFS_NAMENODE",
-    "HDFS_ROOTPATH",
-    "HDFS_DELEGATION_TOKEN",
-    "HADOOP_USER_NAME",
-    "USER_PROXY",
-    "HEADERS",
-    "TLS_CERT",
-    "TLS_KEY",
-    "TLS_CA",
-    "TLS_SKIP_VERIFY",
-    "N_THREADS",
-    "KERBEROS_KEYTAB",
-    "KERBEROS_PRINCIPAL",
-)
 _BOUND: Final = ("HDFS_DELEGATION_TOKEN", "HEADERS", "TLS_CERT", "TLS_KEY", "TLS_CA", "TLS_SKIP_VERIFY")
 """What is meant for one server, and is not sent to whatever server a URI names."""
 
 _MOST_BYTES: Final = 1024 * 1024
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_OURS: Final = frozenset({"accept-encoding", "connection", "content-length", "host", "range", "transfer-encoding"})
 _SWITCH: Final = {"true": True, "1": True, "yes": True, "": False, "false": False, "0": False, "no": False}
 
 
@@ -109,7 +92,7 @@ def read(credentials: Mapping[str, str], environment: Mapping[str, str] = os.env
         user=values.get("HADOOP_USER_NAME"),
         proxy_user=values.get("USER_PROXY"),
         token=values.get("HDFS_DELEGATION_TOKEN"),
-        headers=_headers(values.get("HEADERS", "")),
+        headers=headers.parse(values.get("HEADERS", ""), "HEADERS"),
         certificate=values.get("TLS_CERT"),
         key=values.get("TLS_KEY"),
         authority=values.get("TLS_CA"),
@@ -161,26 +144,6 @@ def _namenodes(text: str) -> tuple[str, ...]:
                 "HDFS_NAMENODE is not the URL of a namenode's web interface, or several with `;` between them.",
                 remedy="For example: http://namenode:9870. Headers belong into HEADERS, and a user into USER_PROXY.",
             )
-    return found
-
-
-def _headers(text: str) -> dict[str, str]:
-    if not text:
-        return {}
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None  # the decoder's message would quote the value
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise errors.ConfigurationError(
-            "HEADERS is not a JSON object of header names and values.",
-            remedy="""For example: {"Authorization": "Bearer <token>"}""",
-        )
-    for name, value in found.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise errors.ConfigurationError(f"HEADERS: {name!a} or its value is not a valid HTTP header.")
-        if name.lower() in _OURS:
-            raise errors.ConfigurationError(f"HEADERS: the header {name} is set by Fairlead itself.")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 
-from fairlead_storage_hdfs import configuration
+from fairlead_storage_hdfs import _plugin, configuration
 from fairlead_storage_hdfs.provider import HdfsProvider
 from fairlead_storage_hdfs_tests.hadoop import Cluster, running
 
@@ -19,7 +19,7 @@ MakeProvider: TypeAlias = "Callable[..., HdfsProvider]"
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the developer's own Hadoop takes part."""
     monkeypatch.setattr(configuration, "DEFAULT_SECRETS", tmp_path / "no secrets")
-    for key in (*configuration.KEYS, configuration.FOLDER_VARIABLE):
+    for key in (*_plugin.KEYS, configuration.FOLDER_VARIABLE):
         monkeypatch.delenv(key, raising=False)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from fairlead import errors
-from fairlead_storage_hdfs import configuration
+from fairlead_storage_hdfs import _plugin, configuration
 from fairlead_storage_hdfs._plugin import SPEC
 
 NAMENODE = "http://namenode:9870"
 
 
 def test_the_spec_names_every_key() -> None:
-    assert set(SPEC.credentials) == {*configuration.KEYS, "FAIRLEAD_STORAGE_*"}
+    assert set(SPEC.credentials) == {*_plugin.KEYS, "FAIRLEAD_STORAGE_*"}
 
 
 def test_every_key_of_kserve_is_read() -> None:
