@@ -194,8 +194,11 @@ class _Run:
     def _put(self, source: str, folder: Path) -> None:
         cache = self._settings.cache if self._cache else folder / placing.STAGING / "cache"
         settings = dataclasses.replace(self._settings, cache=cache)
-        fetcher = Fetcher(self._plugins, settings, pull.progress_of(self._shown))
-        artifact = fetcher.fetch(source, credentials=self._credentials)
+        # It is closed before the cache is removed: a thread that takes digests may write there.
+        with contextlib.closing(Fetcher(self._plugins, settings, pull.progress_of(self._shown))) as fetcher:
+            self._hand_over(fetcher.fetch(source, credentials=self._credentials), source, folder)
+
+    def _hand_over(self, artifact: Artifact, source: str, folder: Path) -> None:
         path = _local(source)
         linked = path is not None and artifact.path == path
         if linked and folder.resolve().is_relative_to(artifact.path.resolve()):
