@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 # The demo needs one framework, and not all of them.
 DEMO := $(VENV)/.demo
 AZURITE := 3.37.0
-SOURCES := core/src core/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests benchmarks
+SOURCES := core/src core/tests operator/src operator/tests $(foreach room,$(PLUGINS),$(room)/src $(room)/tests) tests benchmarks
 APART = build/venvs/$(subst /,-,$(P))
 # The plugins that it is tested with: `tested-with` in the table [tool.fairlead].
 BESIDE = $(shell sed -n 's/^tested-with = \[\(.*\)\]/\1/p' plugins/$(P)/pyproject.toml | tr -d '",')
@@ -49,12 +49,12 @@ $(UV):
 	@{ $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
 	  || { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-$(STAMP): pyproject.toml constraints.txt core/pyproject.toml $(PLUGINS:=/pyproject.toml) | $(UV)
+$(STAMP): pyproject.toml constraints.txt core/pyproject.toml operator/pyproject.toml $(PLUGINS:=/pyproject.toml) | $(UV)
 	@if echo torch | VIRTUAL_ENV=$(VENV) $(UV) pip compile --quiet --no-header --constraint constraints.txt - | grep -q "$(CPU_TORCH)"; \
 	  then rooms="$(foreach room,$(PLUGINS),--editable $(room)[all]) $(call GROUPS,$(PLUGINS))"; \
 	  else rooms="$(foreach room,$(filter-out $(OF_TORCH),$(PLUGINS)),--editable $(room)[all]) $(call GROUPS,$(filter-out $(OF_TORCH),$(PLUGINS)))"; \
 	    echo "Left out: $(OF_TORCH). There is no torch for the CPU alone; name a folder that has it with pip config set global.find-links."; fi; \
-	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing,zstd]" $$rooms --group dev
+	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing,zstd]" --editable operator --group operator/pyproject.toml:test $$rooms --group dev
 	@touch $@
 
 $(DEMO): constraints.txt core/pyproject.toml plugins/runtimes/sklearn/pyproject.toml | $(UV)
@@ -89,7 +89,7 @@ unit: install emulators ## pytest
 ifneq ($(PYTEST_ARGS),)
 	@$(BIN)/pytest $(PYTEST_ARGS)
 else
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile core/tests plugins tests $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile core/tests operator/tests plugins tests $(addprefix --ignore=,$(ALONE))
 	@$(BIN)/pytest $(ALONE)
 endif
 
@@ -110,7 +110,7 @@ bench: install ## compare with KServe and others; BENCH_ARGS='--only v1' for a p
 	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
 
 constraints: install ## pin again what was tried together
-	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra local --extra testing --extra tracing --extra zstd --group dev $(call GROUPS,$(PLUGINS)) core/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
+	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra local --extra testing --extra tracing --extra zstd --group dev --group operator/pyproject.toml:test $(call GROUPS,$(PLUGINS)) core/pyproject.toml operator/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that make made

@@ -23,6 +23,7 @@ from fairlead.rest import errors as failures
 from fairlead.rest.app import Application
 from fairlead.settings import ServerSettings
 from fairlead.storage.fetcher import Fetcher
+from fairlead_operator.configuration import fields as configuration
 
 __all__ = ["PAGES", "rewritten"]
 
@@ -137,6 +138,26 @@ def _metrics() -> list[str]:
     return _table(("metric", "type", "meaning"), rows)
 
 
+# -- the operator ---------------------------------------------------------------------------------------
+
+
+def _configuration() -> list[str]:
+    rows = []
+    for field in configuration.FIELDS:
+        if field.effect:
+            default = "none" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False)}`"
+            rows.append((f"`{field.path}`", field.kind.wanted, default, field.meaning))
+    return _table(("field", "what it may be", "default", "meaning"), rows)
+
+
+def _configuration_without_effect() -> list[str]:
+    rows: dict[tuple[str, str], list[str]] = {}
+    for field in configuration.FIELDS:
+        if not field.effect:
+            rows.setdefault((field.key, field.meaning), []).append(f"`{field.name}`")
+    return _table(("key", "fields", "why"), ((f"`{key}`", ", ".join(names), why) for (key, why), names in rows.items()))
+
+
 PAGES: Final[Mapping[Path, Mapping[str, Callable[[], list[str]]]]] = {
     _DOCS / "serving.md": {
         "routes": _routes,
@@ -146,6 +167,10 @@ PAGES: Final[Mapping[Path, Mapping[str, Callable[[], list[str]]]]] = {
         "flags-refused": _refused,
     },
     _DOCS / "observability.md": {"metrics": _metrics},
+    _DOCS / "operator-configuration.md": {
+        "fields": _configuration,
+        "fields-without-effect": _configuration_without_effect,
+    },
 }
 
 

@@ -13,7 +13,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -65,9 +65,10 @@ class Terminal:
 
     Args:
         folder: an empty folder.
+        variables: more variables of what runs in it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None) -> None:
         self._root = folder
         self._cwd = folder / "work"
         self._cwd.mkdir()
@@ -94,6 +95,7 @@ class Terminal:
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
                 "PIP_NO_BUILD_ISOLATION": "0",  # pip's spelling of "do not isolate"
                 "PIP_NO_INDEX": "1",
+                **(variables or {}),
             },
         )
         for name in ("COLUMNS", "LINES"):  # of the terminal that runs the tests, where it has told them

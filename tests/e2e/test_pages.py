@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from architecture import workspace
-from e2e import pages, tables
+from e2e import clusters, pages, tables
 from e2e.terminal import Terminal
 
 PAGES: Final = workspace.markdown_files()
@@ -79,7 +79,7 @@ def test_a_page_works_as_it_says(page: Path, tmp_path: Path) -> None:
         pytest.skip("there is no Java; on Debian and Ubuntu: apt-get install default-jre-headless")
     if missing := _needed(page) - _installed():
         pytest.skip(f"it shows {', '.join(sorted(missing))}, which `make install` has left out")
-    with Terminal(tmp_path) as terminal:
+    with clusters.beside(page, tmp_path) as variables, Terminal(tmp_path, variables) as terminal:
         for block in pages.blocks(page):
             terminal.run(block)
 

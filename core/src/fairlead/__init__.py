@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fairlead.client.client import Client
     from fairlead.contracts.autoscaler import (
         Autoscaler,
         AutoscalerMode,
@@ -61,6 +62,7 @@ _HOMES = {
     "AutoscalerMode": "contracts.autoscaler",
     "AutoscalerSpec": "contracts.autoscaler",
     "Capability": "contracts.runtime",
+    "Client": "client.client",
     "CustomModel": "custom.model",
     "Datatype": "contracts.tensors",
     "Decision": "contracts.autoscaler",
@@ -105,6 +107,7 @@ __all__ = [
     "AutoscalerMode",
     "AutoscalerSpec",
     "Capability",
+    "Client",
     "CustomModel",
     "Datatype",
     "Decision",

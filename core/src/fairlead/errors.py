@@ -39,6 +39,12 @@
     │   ├── PlatformNotRunning        no platform of that name runs
     │   ├── ReplicaFailed             a replica cannot be started, or has ended
     │   └── StateNotSaved             what it is to remember cannot be written; it goes on without
+    ├── ClusterError                  the API server of a Kubernetes cluster does not do what it was asked
+    │   ├── ClusterUnavailable        it cannot be reached, or asks to be asked again later
+    │   ├── ObjectNotFound            there is no such object, or no such kind
+    │   ├── ObjectConflict            another changed the object in between, or holds a field of it
+    │   ├── ObjectNotReady            what was waited for failed, or is not ready in time
+    │   └── ObjectRefused             it does not take the object, or this user may not
     └── ModelLoadError                an artefact was fetched and does not become a model
         ├── ArtifactMissing           no file that the runtime could load
         ├── ArtifactAmbiguous         more than one
@@ -58,6 +64,8 @@ __all__ = [
     "ArtifactMissing",
     "ArtifactNotFound",
     "BudgetExceeded",
+    "ClusterError",
+    "ClusterUnavailable",
     "ConfigurationError",
     "DeadlineExceeded",
     "FairleadError",
@@ -71,6 +79,10 @@ __all__ = [
     "ModelNotFound",
     "ModelNotReady",
     "NotSupported",
+    "ObjectConflict",
+    "ObjectNotFound",
+    "ObjectNotReady",
+    "ObjectRefused",
     "Overloaded",
     "PayloadTooLarge",
     "PlatformError",
@@ -376,6 +388,75 @@ class ReplicaFailed(PlatformError):
 
 class StateNotSaved(PlatformError):
     """What the platform is to remember cannot be written, for example because the disk is full; it goes on without."""
+
+
+# -- clusters -------------------------------------------------------------------------------------------
+
+
+class ClusterError(FairleadError):
+    """The API server of a Kubernetes cluster does not do what it was asked.
+
+    Args:
+        reason: what it says.
+        remedy: what to do next.
+        status: the status code of its answer; 0 where there is none.
+    """
+
+    def __init__(self, reason: str, *, remedy: str | None = None, status: int = 0) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.status = status
+
+
+class ClusterUnavailable(ClusterError):
+    """The API server cannot be reached, or asks to be asked again later.
+
+    Args:
+        reason: what happened.
+        remedy: what to do next.
+        status: the status code of its answer; 0 where there is none.
+        retry_after: seconds after which it wants to be asked again, where it says so.
+    """
+
+    def __init__(
+        self, reason: str, *, remedy: str | None = None, status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(reason, remedy=remedy, status=status)
+        self.retry_after = retry_after
+
+
+class ObjectNotFound(ClusterError):
+    """There is no such object, or the cluster does not know its kind."""
+
+
+class ObjectConflict(ClusterError):
+    """Another changed the object since it was read, holds a field of it, or has made one of that name."""
+
+
+class ObjectNotReady(ClusterError):
+    """What was waited for failed, or is not ready in time.
+
+    Args:
+        reason: what it is, and what its status says.
+        remedy: what to do next.
+        conditions: its conditions that do not hold (`fairlead.api.status.Condition`).
+        events: its events, the oldest first, each as a line.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        remedy: str | None = None,
+        conditions: tuple[object, ...] = (),
+        events: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.conditions = conditions
+        self.events = events
+
+
+class ObjectRefused(ClusterError):
+    """The object is not valid, an admission webhook denies it, or this user may not do that."""
 
 
 # -- models ---------------------------------------------------------------------------------------------

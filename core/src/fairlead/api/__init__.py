@@ -11,7 +11,7 @@ from fairlead.api.inferenceservice import InferenceService
 from fairlead.api.kinds import KINDS, KUBERNETES_KINDS
 from fairlead.api.kubernetes import ConfigMap, Secret, ServiceAccount
 from fairlead.api.predictor import FRAMEWORKS
-from fairlead.api.reading import read
+from fairlead.api.reading import parse, read
 from fairlead.api.servingruntime import ClusterServingRuntime, ServingRuntime
 from fairlead.api.storagecontainer import ClusterStorageContainer
 from fairlead.api.trainedmodel import TrainedModel
@@ -32,5 +32,6 @@ __all__ = [
     "ServiceAccount",
     "ServingRuntime",
     "TrainedModel",
+    "parse",
     "read",
 ]

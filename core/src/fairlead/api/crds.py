@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from fairlead.api import base
+from fairlead.api import base, cel
 from fairlead.api.inferencegraph import InferenceGraph
 from fairlead.api.inferenceservice import InferenceService
 from fairlead.api.kinds import KINDS
@@ -136,7 +136,7 @@ def schema(kind: type[Resource]) -> dict[str, Any]:
         "metadata": {"type": "object"},
     }
     found["required"] = [name for name in found["required"] if name != "metadata"]
-    return found
+    return cel.with_rules(kind, found)
 
 
 def _structural(found: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:

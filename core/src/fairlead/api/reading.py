@@ -9,7 +9,7 @@ import pydantic
 from fairlead import errors
 from fairlead.api import base, documents, kinds, mistakes
 
-__all__ = ["read"]
+__all__ = ["parse", "read"]
 
 _SHOWN: Final = 60
 
@@ -38,6 +38,26 @@ def read(text: str, source: str, *, max_bytes: int = documents.MOST_BYTES) -> li
     if problems:
         raise errors.InvalidManifest(*problems)
     return found
+
+
+def parse(value: Any, source: str) -> base.Resource:
+    """Make an object of plain data, such as an API server answers.
+
+    Args:
+        value: the data.
+        source: where it comes from, such as ``the API server``; errors begin with it.
+
+    Raises:
+        InvalidManifest: something in it is wrong. All mistakes in fields are told at once.
+    """
+    document, problems = documents.Document(value, source), list[str]()
+    kind = _kind(document, problems)
+    if kind is not None:
+        try:
+            return kind.parse(value)
+        except pydantic.ValidationError as error:
+            problems += mistakes.described(kind, error, document)
+    raise errors.InvalidManifest(*problems)
 
 
 def _kind(document: documents.Document, problems: list[str]) -> type[base.Resource] | None:

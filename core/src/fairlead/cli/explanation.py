@@ -12,7 +12,15 @@ from fairlead.contracts.autoscaler import MetricTarget, TargetKind
 
 if TYPE_CHECKING:
     from fairlead.cli.explain import Explained
-    from fairlead.resolve import Candidate, ResolvedCanary, ResolvedComponent, ResolvedService, Scaling, Source
+    from fairlead.resolve import (
+        Candidate,
+        ResolvedCanary,
+        ResolvedComponent,
+        ResolvedService,
+        ResolvedWorkers,
+        Scaling,
+        Source,
+    )
 
 __all__ = ["text", "width"]
 
@@ -126,12 +134,20 @@ def _credentials(source: Source) -> str:
 
 def _limits(component: ResolvedComponent) -> Iterator[tuple[str, str]]:
     yield "replicas", _scaling(component.scaling)
+    if component.workers is not None:
+        yield "nodes", _nodes(component.workers)
     if component.container_concurrency:
         yield "at once", f"{component.container_concurrency} requests for each replica"
     if component.timeout is not None:
         yield "timeout", f"{component.timeout:g} s"
     if component.canary_traffic_percent is not None:
         yield "canary", f"the latest revision gets {component.canary_traffic_percent}% of the traffic"
+
+
+def _nodes(workers: ResolvedWorkers) -> str:
+    """How many nodes a replica is, and the devices of each."""
+    others = f", and {workers.worker_gpus} on each other one" if workers.nodes > 1 else ""
+    return f"{workers.nodes} for each replica, with {workers.head_gpus} {workers.gpu_resource} on the first{others}"
 
 
 def _scaling(scaling: Scaling) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from fairlead import errors
-from fairlead.cli import authorities, pull
+from fairlead.cli import authorities, granting, pull
 from fairlead.plugins import Plugins
 from fairlead.storage import choosing, placing, uris
 from fairlead.storage.fetcher import Fetcher
@@ -27,6 +27,7 @@ from fairlead.storage.file.provider import FileProvider
 from fairlead.storage.settings import CACHE_VARIABLE, FetchSettings
 
 if TYPE_CHECKING:
+    from fairlead.cli.granting import Granted
     from fairlead.contracts.runtime import Artifact
 
 __all__ = ["main"]
@@ -45,7 +46,6 @@ _LONGEST_MESSAGE: Final = 4096  # bytes that Kubernetes keeps
 
 _LATER: Final = Path("/mnt/models")  # where a server with many models has them put while it runs
 _CLAIMED: Final = "/mnt/pvc"
-_PLACEHOLDER: Final = "<scheme-placeholder>://"  # what a webhook replaces, of a storage spec
 
 _WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "AZURE_MAX_CHUNK_CONCURRENCY": "FAIRLEAD_STORAGE_CONNECTIONS bounds the streams of any source",
@@ -81,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         pairs, shown = _parsed(sys.argv[1:] if argv is None else argv)
         with authorities.trusted(os.environ):
-            _Run(shown).fetch(pairs)
+            plugins = Plugins.discover()
+            with granting.granted([uri for uri, _ in pairs], os.environ, plugins.storage_providers()) as sources:
+                _Run(plugins, shown).fetch(list(zip(sources, (folder for _, folder in pairs), strict=True)))
     except errors.FairleadError as error:
         message = " ".join(str(error).split())
         _leave(message)
@@ -138,35 +140,35 @@ class _Run:
     """Fetches addresses into folders.
 
     Args:
+        plugins: where storage providers are looked up.
         shown: how to show how far it is.
 
     Raises:
-        ConfigurationError: a setting or the entry of the storage secret cannot be read.
+        ConfigurationError: a setting cannot be read.
     """
 
-    def __init__(self, shown: str) -> None:
-        self._plugins = Plugins.discover()
+    def __init__(self, plugins: Plugins, shown: str) -> None:
+        self._plugins = plugins
         self._shown = shown
         self._cache = os.environ.get(CACHE_VARIABLE)
         self._settings = FetchSettings.from_environment(
             cache=Path(self._cache or os.curdir).absolute(),
             settle_later=not self._cache,  # a cache of this run alone is gone before anybody could compare
         )
-        self._credentials = _credentials(os.environ)
         self._placed: dict[Path, dict[str, str]] = {}  # by folder, the address that each name in it is of
         self._own: list[Path] = []  # what is in a folder and nowhere else
 
-    def fetch(self, pairs: Sequence[tuple[str, Path]]) -> None:
+    def fetch(self, pairs: Sequence[tuple[Granted, Path]]) -> None:
         """Fetch each address into its folder, in their order; all are looked at before the first is asked for.
 
         Raises:
             StorageError: one cannot be fetched, or its folder not be written.
         """
         for source, _ in pairs:
-            self._check(source)
+            self._check(source.uri)
         for _, folder in pairs:
             _make(folder)
-        wanted = [(source, folder) for source, folder in pairs if not _nothing_to_do(source, folder)]
+        wanted = [(source, folder) for source, folder in pairs if not _nothing_to_do(source.uri, folder)]
         for _, folder in wanted:
             _make(folder / placing.STAGING)
         self._placed = {folder: {} for _, folder in wanted}
@@ -184,19 +186,20 @@ class _Run:
                 f"{uris.redact(source)} is a volume of a cluster, which is mounted and not fetched.",
                 remedy="Mount the claim, and give the path at which it is mounted.",
             )
-        if source.startswith(_PLACEHOLDER):
-            raise errors.StorageError(
-                "The address of a storage spec has no scheme yet.",
-                remedy="Its webhook puts one there, from the type in the entry of the storage secret.",
-            )
         choosing.choose(self._plugins, source)
 
-    def _put(self, source: str, folder: Path) -> None:
+    def _put(self, source: Granted, folder: Path) -> None:
         cache = self._settings.cache if self._cache else folder / placing.STAGING / "cache"
         settings = dataclasses.replace(self._settings, cache=cache)
         # It is closed before the cache is removed: a thread that takes digests may write there.
         with contextlib.closing(Fetcher(self._plugins, settings, pull.progress_of(self._shown))) as fetcher:
-            self._hand_over(fetcher.fetch(source, credentials=self._credentials), source, folder)
+            try:
+                artifact = fetcher.fetch(source.uri, credentials=source.credentials)
+            except (errors.AccessDenied, errors.ArtifactNotFound) as error:
+                if not source.hint:
+                    raise
+                raise type(error)(error.reason, remedy=" ".join(filter(None, (error.remedy, source.hint)))) from error
+            self._hand_over(artifact, source.uri, folder)
 
     def _hand_over(self, artifact: Artifact, source: str, folder: Path) -> None:
         path = _local(source)
@@ -273,24 +276,6 @@ def _make(folder: Path) -> None:
             f"The folder {folder} cannot be made: {error.strerror}.",
             remedy=f"Mount a volume there that the user {os.geteuid()} may write.",
         ) from error
-
-
-def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the entry of the storage secret says; other credentials providers find for themselves.
-
-    Raises:
-        Unresolvable: it is no JSON object of texts.
-    """
-    from fairlead.resolve import credential_values, storage_entries
-    from fairlead.resolve.credentials import OVERRIDE_VARIABLE, STORAGE_CONFIG_VARIABLE
-
-    names = (STORAGE_CONFIG_VARIABLE, OVERRIDE_VARIABLE)
-    given = {name: environ[name] for name in names if environ.get(name)}
-    for name, text in given.items():
-        fields = storage_entries.parsed(text, f"The variable {name}")
-        for unknown in storage_entries.unknown_fields(fields, fields.get("type")):
-            _log.warning("%s has %r, which means nothing for this kind of storage", name, unknown[:60])
-    return credential_values.expanded(given) if given else {}
 
 
 def _leave(message: str) -> None:

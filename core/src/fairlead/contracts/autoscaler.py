@@ -108,6 +108,11 @@ class ScalingSpec:
         annotations: settings of the strategy's own, by annotation name; those of others are among them.
         behavior: how fast to scale, in the form of HorizontalPodAutoscaler's ``spec.behavior``; empty for the
             strategy's default.
+        metrics: ``autoScaling.metrics`` as it is declared, for strategies that delegate: plain data with the API's
+            names, and amounts as they were written. Where there are any, `targets` has one for each, in this order.
+        platform: what the platform's configuration says to strategies that delegate: the keys ``autoscaler`` and
+            ``opentelemetryCollector`` of ``inferenceservice-config``, with the fields that they have there; empty
+            where there is no such configuration.
     """
 
     min_replicas: int = 1
@@ -116,6 +121,8 @@ class ScalingSpec:
     container_concurrency: int = 0
     annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
     behavior: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    metrics: tuple[Mapping[str, Any], ...] = ()
+    platform: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 # -- what was measured ----------------------------------------------------------------------------------
@@ -255,9 +262,13 @@ class Autoscaler(abc.ABC):
     def manifests(self, spec: ScalingSpec, target: Manifest) -> Sequence[Manifest]:
         """The cluster objects that scale ``target`` in this strategy's stead; only for `AutoscalerMode.DELEGATES`.
 
+        One of them names the target in ``spec.scaleTargetRef``, and is named as it is. The platform writes
+        namespace, owner, and the labels and annotations of the component itself, to which a strategy may add. The same
+        arguments always give the same objects.
+
         Args:
             spec: what the user asked for.
-            target: the workload to be scaled: apiVersion, kind and metadata.
+            target: the workload to be scaled: apiVersion, kind and metadata, with the component's annotations.
 
         Raises:
             ConfigurationError: the spec asks for something that this strategy does not take.

@@ -39,6 +39,7 @@ _PHASES: Final = {
 }
 _OF_REPLICAS: Final = ("cpu", "memory")
 _INTERVAL: Final = 2.0
+_DELEGATES: Final = "The strategy {} decides nothing itself: it has objects of a cluster scale. Take kpa or hpa here."
 _ASLEEP: Final = 4.0
 """Seconds between two decisions for a revision that has no replicas and no requests: few enough that many of them cost
 next to nothing, and within what a `Scaler` takes for a jump of time, whatever its interval."""
@@ -127,12 +128,7 @@ class Scaling:
             try:
                 spec = self._plugins.autoscalers()[name]
                 if AutoscalerMode.DECIDES not in spec.modes:
-                    return (
-                        None,
-                        _INTERVAL,
-                        (),
-                        f"The strategy {name} needs a cluster; take kpa or hpa.",
-                    )
+                    return None, _INTERVAL, (), _DELEGATES.format(name)
                 made = self._plugins.factory(Kind.AUTOSCALER, spec)()
             except (KeyError, errors.PluginError) as error:
                 return None, _INTERVAL, (), f"The strategy {name} cannot be used: {error}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ResolvedModel,
         ResolvedRuntime,
         ResolvedService,
+        ResolvedWorkers,
         Scaling,
         Source,
     )
@@ -33,6 +34,7 @@ __all__ = [
     "ResolvedModel",
     "ResolvedRuntime",
     "ResolvedService",
+    "ResolvedWorkers",
     "Scaling",
     "Source",
     "resolve",

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from fairlead.resolve import credential_values, credentials, storage
-from fairlead.resolve.credentials import Credentials
+from fairlead.resolve import credential_values, credentials, s3_options, storage, storage_spec
+from fairlead.resolve.credentials import ROLE_ANNOTATION, Credentials
 
 if TYPE_CHECKING:
     from fairlead.resolve.context import Context
@@ -26,6 +26,8 @@ def granted(
     sources: tuple[Source, ...], pod: Mapping[str, Any], annotations: Mapping[str, str], place: str, context: Context
 ) -> tuple[tuple[Source, ...], tuple[str, ...]]:
     """Artefacts with what names their credentials, and what a user should know of these.
+
+    Secrets of a sealed vault are named and not looked at: the names have their ServiceAccount beside them.
 
     Args:
         sources: the artefacts; one that ``storage`` describes has its names already.
@@ -46,6 +48,9 @@ def granted(
             continue
         scheme = _scheme(source.uri)
         names = source.credentials or _of_scheme(named, scheme)
+        if context.catalogue.vault.sealed:
+            found.append(dataclasses.replace(source, credentials=_sealed(names or Credentials(), scheme, context)))
+            continue
         found.append(dataclasses.replace(source, credentials=names))
         warnings += _looked_at(names, source.uri, scheme, place, context)
     return tuple(found), tuple(dict.fromkeys(warnings))
@@ -53,7 +58,7 @@ def granted(
 
 def needs_credentials(uri: str) -> bool:
     """Whether an artefact may need credentials: it is no file of this machine, and in no volume."""
-    return _scheme(uri) not in ("", *_NEED_NONE)
+    return uri.startswith(storage_spec.PENDING) or _scheme(uri) not in ("", *_NEED_NONE)
 
 
 def _scheme(uri: str) -> str:
@@ -67,6 +72,21 @@ def _of_scheme(named: Credentials | None, scheme: str) -> Credentials | None:
         return named
     found = dataclasses.replace(named, pull_secrets=())
     return None if found == Credentials() else found
+
+
+def _sealed(names: Credentials, scheme: str, context: Context) -> Credentials:
+    """The names with what of their ServiceAccount matters to an artefact of the scheme."""
+    account = context.catalogue.vault.accounts.get((context.namespace, names.account))
+    if names.specified or account is None:
+        return names
+    role = ROLE_ANNOTATION in account.annotations
+    matter = {
+        name: text
+        for name, text in sorted(account.annotations.items())
+        if role and (name == ROLE_ANNOTATION or name.startswith(s3_options.PREFIX))
+    }
+    pulls = account.pull_secrets if scheme.startswith("oci") else ()
+    return dataclasses.replace(names, holder=dataclasses.replace(account, annotations=matter, pull_secrets=pulls))
 
 
 def _looked_at(names: Credentials | None, uri: str, scheme: str, place: str, context: Context) -> list[str]:

@@ -40,7 +40,7 @@ def check_traffic_percents(found: findings.Findings, service: InferenceService) 
         if not 0 <= percent <= 100:
             found.problem(path, f"{percent} is no percentage from 0 to 100.")
         elif standard:
-            found.warn(path, f"it holds here, and KServe ignores it with {MODE_ANNOTATION}: Standard.")
+            found.warn(path, f"it holds without a cluster, and in no cluster with {MODE_ANNOTATION}: Standard.")
 
 
 def check_mirror(found: findings.Findings, service: InferenceService) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead.api.inferenceservice import ExplainerSpec
 from fairlead.api.predictor import PredictorSpec
-from fairlead.resolve import access, containers, labels, modelling, placeholders, scaling, storage
+from fairlead.resolve import access, art, containers, labels, modelling, multinode, placeholders, scaling, storage
 from fairlead.resolve.context import Context, Parts
 from fairlead.resolve.service import ComponentKind, ResolvedComponent
 
 if TYPE_CHECKING:
+    from fairlead.api.component import LoggerSpec
     from fairlead.resolve.implementations import ComponentSpec, Declared
+    from fairlead.resolve.secrets import ServiceAccount
 
 __all__ = ["NAME_VARIABLE", "component"]
 
@@ -21,6 +24,7 @@ NAME_VARIABLE: Final = "INFERENCE_SERVICE_NAME"
 """Tells the containers of predictors and transformers whose they are."""
 
 _HTTP_PORT: Final = "8080"
+_LOGGER_ACCOUNT: Final = "logger-sa"
 
 
 def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, tuple[str, ...]]:
@@ -39,6 +43,12 @@ def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, 
     scaled, scaling_warnings = scaling.scaling(
         spec, annotations, mode=context.mode, catalogue=context.catalogue, place=declared.path
     )
+    if parts.workers is not None and (scaled.strategy is not None or scaled.external):
+        raise errors.Unresolvable(
+            "UnsupportedAutoscaler",
+            f"{declared.path} is of several nodes, whose replicas are not scaled.",
+            remedy=f"Set the annotation {scaling.CLASS}: none.",
+        )
     sources, access_warnings = access.granted(parts.sources, parts.pod, annotations, declared.path, context)
     resolved = ResolvedComponent(
         kind=declared.kind,
@@ -62,39 +72,49 @@ def component(declared: Declared, context: Context) -> tuple[ResolvedComponent, 
         container_concurrency=spec.container_concurrency or 0,
         canary_traffic_percent=spec.canary_traffic_percent,
         logger=spec.logger,
+        logger_account=_logger_account(spec.logger, context),
         batcher=spec.batcher,
+        storage_container=spec.storage_container_name if isinstance(spec, PredictorSpec) else None,
+        deployment_strategy=spec.deployment_strategy,
+        workers=parts.workers,
     )
     unfetched = storage.unfetched(sources, declared.path, context.catalogue)
     return resolved, (*parts.warnings, *scaling_warnings, *access_warnings, *unfetched)
+
+
+def _logger_account(logger: LoggerSpec | None, context: Context) -> ServiceAccount | None:
+    """Whose Secrets lead to where payloads are kept, if they are: the account of the component itself does not."""
+    if logger is None:
+        return None
+    name = (logger.storage.service_account_name if logger.storage is not None else None) or _LOGGER_ACCOUNT
+    return context.catalogue.vault.accounts.get((context.namespace, name))
 
 
 def _parts(declared: Declared, context: Context) -> Parts:
     spec, path = declared.spec, declared.path
     if isinstance(spec, PredictorSpec):
         return _predictor(spec, path, context)
+    told = _arguments(declared, context)
     if isinstance(spec, ExplainerSpec) and spec.art is not None:
-        raise errors.Unresolvable(
-            "UnsupportedExplainer",
-            f"{path}.art asks for the explainer of the Adversarial Robustness Toolbox, which is not there.",
-            remedy=f"Give an explainer of your own as {path}.containers.",
-        )
-    made = _own(spec, path, context)
+        annotations = {**(context.service.metadata.annotations or {}), **(spec.annotations or {})}
+        made = art.parts(spec, spec.art, path, annotations, context)
+        told += art.arguments(spec.art)
+    else:
+        made = _own(spec, path, context)
     first, *others = made.pod["containers"]
-    for flag, value in _arguments(declared, context):
+    for flag, value in told:
         first = containers.with_argument(first, flag, value)
     if declared.kind is ComponentKind.TRANSFORMER:
         first = containers.with_variable(first, NAME_VARIABLE, context.name)
-    return Parts(pod={**made.pod, "containers": [first, *others]}, sources=made.sources)
+    return made.with_pod({**made.pod, "containers": [first, *others]})
 
 
 def _predictor(spec: PredictorSpec, path: str, context: Context) -> Parts:
-    if spec.worker_spec is not None:
-        raise errors.Unresolvable(
-            "UnsupportedWorkerSpec",
-            f"{path}.workerSpec asks for replicas of several nodes each, which are not made here.",
-            remedy="Take workerSpec out, and choose a model that fits on one node.",
-        )
     made = modelling.parts(spec, spec.model, path, context) if spec.model else _own(spec, path, context)
+    if made.workers is None and spec.worker_spec is not None:
+        first, *others = made.pod["containers"]
+        workers, head = multinode.resolved(spec, None, first, path, context)
+        made = dataclasses.replace(made, pod={**made.pod, "containers": [head, *others]}, workers=workers)
     named = [containers.with_variable(each, NAME_VARIABLE, context.name) for each in made.pod["containers"]]
     return made.with_pod({**made.pod, "containers": named})
 

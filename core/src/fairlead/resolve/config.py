@@ -56,6 +56,7 @@ class Config:
     Attributes:
         default_mode: the deployment mode of services that name none: ``Knative`` or ``Standard``.
         resources: default requests and limits of containers of one's own, by resource (``cpu``, ``memory``).
+        limits: default limits, where they are others than the requests.
         disallowed_annotations: annotations that are not handed on to the objects of a service.
         disallowed_labels: labels that are not handed on.
         ingress_domain: the domain that hosts are made in.
@@ -63,6 +64,7 @@ class Config:
         path_template: how a path is made, with ``{{.Name}}`` and ``{{.Namespace}}``; empty for none.
         url_scheme: ``http`` or ``https``.
         gpu_resources: resources that count as a GPU.
+        art_image: the image of the explainer of the Adversarial Robustness Toolbox; ``runtimeVersion`` is its tag.
         predictor_host: how transformers and explainers ask the predictor, with ``{{.Name}}`` (the predictor's object)
             and ``{{.Namespace}}``; what runs them may put another address in its place.
         credentials: how Secrets are named and read.
@@ -70,6 +72,7 @@ class Config:
 
     default_mode: str = "Knative"
     resources: Mapping[str, str] = dataclasses.field(default_factory=lambda: {"cpu": "1", "memory": "2Gi"})
+    limits: Mapping[str, str] | None = None
     disallowed_annotations: frozenset[str] = DISALLOWED_ANNOTATIONS
     disallowed_labels: frozenset[str] = DISALLOWED_LABELS
     ingress_domain: str = "example.com"
@@ -77,5 +80,6 @@ class Config:
     path_template: str = ""
     url_scheme: str = "http"
     gpu_resources: tuple[str, ...] = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
+    art_image: str = "kserve/art-explainer:latest"
     predictor_host: str = "{{.Name}}.{{.Namespace}}"
     credentials: CredentialsConfig = dataclasses.field(default_factory=CredentialsConfig)

@@ -88,7 +88,13 @@ def of(catalogue: Catalogue, namespace: str) -> tuple[Contender, ...]:
 
 
 def obstacle(
-    contender: Contender, model: ModelSpec, namespace: str, protocol: str | None, *, named: bool = False
+    contender: Contender,
+    model: ModelSpec,
+    namespace: str,
+    protocol: str | None,
+    *,
+    named: bool = False,
+    nodes: bool = False,
 ) -> Obstacle | None:
     """Why a runtime does not serve a model; None when it does.
 
@@ -98,6 +104,7 @@ def obstacle(
         namespace: the namespace of its InferenceService.
         protocol: the protocol that it is to be asked in; None for any.
         named: whether the InferenceService names this runtime, so that autoSelect and nodes do not matter.
+        nodes: whether a replica of the service is several nodes.
     """
     wanted = model.model_format.name if model.model_format else ""
     spec = contender.runtime.spec
@@ -124,8 +131,10 @@ def obstacle(
         return Obstacle("version", f"{label(model)} is not among its versions: {versions}")
     if why := _protocol(contender, protocol):
         return why
-    if not named and spec.worker_spec is not None:
+    if not named and spec.worker_spec is not None and not nodes:
         return Obstacle("nodes", "it is for models over several nodes (workerSpec)")
+    if not named and spec.worker_spec is None and nodes:
+        return Obstacle("nodes", "it has no workerSpec, and the service is over several nodes")
     return None
 
 

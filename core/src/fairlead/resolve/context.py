@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fairlead.api.inferenceservice import InferenceService
     from fairlead.resolve.catalogue import Catalogue
     from fairlead.resolve.config import Config
-    from fairlead.resolve.service import ResolvedModel, Source
+    from fairlead.resolve.service import ResolvedModel, ResolvedWorkers, Source
 
 __all__ = ["Context", "Parts"]
 
@@ -54,6 +54,7 @@ class Parts:
         annotations: the runtime's annotations.
         service_labels: labels that the InferenceService gets for its runtime.
         warnings: what its user should know: one sentence each.
+        workers: the nodes beside the first, where a replica is several nodes.
     """
 
     pod: Mapping[str, Any]
@@ -63,6 +64,7 @@ class Parts:
     annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
     service_labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    workers: ResolvedWorkers | None = None
 
     def with_pod(self, pod: Mapping[str, Any]) -> Parts:
         """The same with another PodSpec."""

@@ -55,7 +55,10 @@ class Credentials:
         pull_secrets: Secrets by which images are pulled, for artefacts in registries.
         specified: whether the artefact is described by ``storage``: then the entry and the parameters alone count.
         entry: the entry of the storage secret; None where there is none.
+        optional: whether the entry need not be there; known only where it was not looked at.
         parameters: what is laid over it, as pairs.
+        holder: the ServiceAccount, where Secrets were not looked at (a sealed `Vault`), with what of it matters to the
+            artefact; None where they were, and where there is no such account.
     """
 
     secret: str | None = None
@@ -63,7 +66,9 @@ class Credentials:
     pull_secrets: tuple[str, ...] = ()
     specified: bool = False
     entry: SecretKey | None = None
+    optional: bool = False
     parameters: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    holder: ServiceAccount | None = None
 
     @property
     def declared(self) -> tuple[object, ...]:

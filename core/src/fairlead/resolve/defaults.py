@@ -179,7 +179,8 @@ def _containers(containers: list[dict[str, Any]], config: Config, *, renames: bo
 def _resources(own: Any, config: Config) -> Any:
     """The requests and limits of a container with those of the platform where it has none of a resource."""
     own = {} if own is None else own
-    if not config.resources or not isinstance(own, dict):
+    most = config.resources if config.limits is None else config.limits
+    if not (config.resources or most) or not isinstance(own, dict):
         return own or None
     requests, limits = own.get("requests") or {}, own.get("limits") or {}
     if not isinstance(requests, dict) or not isinstance(limits, dict):
@@ -187,7 +188,7 @@ def _resources(own: Any, config: Config) -> Any:
     return {
         **own,
         "requests": _filled(requests, limits, config.resources, most=True),
-        "limits": _filled(limits, requests, config.resources, most=False),
+        "limits": _filled(limits, requests, most, most=False),
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead.api.pod import ContainerFields
-from fairlead.resolve import containers, images, merge, placeholders, selection, server_types, storage
+from fairlead.resolve import containers, images, merge, multinode, placeholders, selection, server_types, storage
 from fairlead.resolve.context import Context, Parts
 from fairlead.resolve.defaults import FORMAT_ANNOTATION
 from fairlead.resolve.implementations import MAIN_CONTAINER
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from fairlead.api.predictor import ModelSpec, PredictorSpec
     from fairlead.resolve.selection import Selection
     from fairlead.resolve.server_types import Additions
+    from fairlead.resolve.service import ResolvedWorkers
 
 __all__ = ["parts"]
 
@@ -46,7 +48,9 @@ def parts(spec: PredictorSpec, model: ModelSpec, path: str, context: Context) ->
     Raises:
         Unresolvable: no runtime serves the model, or the two do not go together.
     """
-    chosen = selection.select(model, namespace=context.namespace, catalogue=context.catalogue)
+    chosen = selection.select(
+        model, namespace=context.namespace, catalogue=context.catalogue, nodes=spec.worker_spec is not None
+    )
     runtime = chosen.runtime
     annotations = {**(context.service.metadata.annotations or {}), **(spec.annotations or {})}
     of_model, told = storage.of_model(model, f"{path}.model", annotations, context)
@@ -63,6 +67,9 @@ def parts(spec: PredictorSpec, model: ModelSpec, path: str, context: Context) ->
     )
     merged = _containers(spec, model, chosen, added, path)
     rendered = _rendered(merged, _scope(context, added, format_name, path), chosen)
+    workers = None
+    if spec.worker_spec is not None:
+        workers, rendered[0] = _workers(spec, model, chosen, rendered[0], path, context)
     base = containers.said(runtime.spec, _POD_FIELDS)
     return Parts(
         pod={**merge.pod(base, containers.own_pod(spec)), "containers": rendered},
@@ -81,6 +88,7 @@ def parts(spec: PredictorSpec, model: ModelSpec, path: str, context: Context) ->
         annotations=runtime.spec.annotations or {},
         service_labels=added.labels,
         warnings=(*told, *_warnings(model, chosen, rendered[0], sources, path)),
+        workers=workers,
     )
 
 
@@ -107,7 +115,7 @@ def _containers(
     upper = {MAIN_CONTAINER: added.applied(containers.said(model, _CONTAINER_FIELDS)), **own}
     merged = [merge.container(lower.get(name, {}), upper.get(name, {})) for name in dict.fromkeys((*lower, *upper))]
     first, *others = containers.in_order(merged)
-    if image := first.get("image"):
+    if (image := first.get("image")) and spec.worker_spec is None:  # of several nodes, the devices are not known yet
         first["image"] = images.chosen(
             image,
             runtime_version=model.runtime_version,
@@ -115,6 +123,23 @@ def _containers(
             gpu=images.asks_for_gpu(first),
         )
     return [first, *others]
+
+
+def _workers(
+    spec: PredictorSpec, model: ModelSpec, chosen: Selection, head: Mapping[str, Any], path: str, context: Context
+) -> tuple[ResolvedWorkers, dict[str, Any]]:
+    """The nodes beside the first, and the first one's container; both with the image for what they have."""
+    workers, first = multinode.resolved(spec, chosen.runtime, head, path, context)
+    others = list(workers.pod["containers"])
+    for container in (first, others[0]):
+        if image := container.get("image"):
+            container["image"] = images.chosen(
+                image,
+                runtime_version=model.runtime_version,
+                server_type=chosen.server_type,
+                gpu=images.asks_for_gpu(first),
+            )
+    return dataclasses.replace(workers, pod={**workers.pod, "containers": others}), first
 
 
 def _scope(context: Context, added: Additions, format_name: str, path: str) -> placeholders.Scope:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fairlead.resolve.conditions import Verdict
     from fairlead.resolve.service import ComponentKind
 
 __all__ = [
@@ -78,6 +79,8 @@ class RevisionObservation:
         message: why, in sentences, with what to do.
         answered: whether a replica of it has ever answered; one that is to begin at zero may take traffic before.
         silent: whether requests get no answer although its replicas are ready; `reason` and `message` say more.
+        verdict: what another that runs its replicas, and lets no request wait for one, says of all of them; None where
+            the replicas alone decide.
     """
 
     name: str
@@ -88,6 +91,7 @@ class RevisionObservation:
     message: str = ""
     answered: bool = True
     silent: bool = False
+    verdict: Verdict | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,8 @@ class ServiceObservation:
         url: where it is asked from outside.
         address: where it is asked from within.
         generation: the generation of the spec that this is about.
+        conditions: what the platform says beside that, by the type of the condition: what keeps a component or the
+            ingress from being ready, or conditions that ``Ready`` does not ask.
     """
 
     ingress: Ingress
@@ -170,3 +176,4 @@ class ServiceObservation:
     url: str | None = None
     address: str | None = None
     generation: int = 1
+    conditions: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fairlead.api.servingruntime import RuntimeWorkerSpec
 
 __all__ = [
+    "GPU_ANNOTATION",
     "check_gpus",
     "check_names",
     "check_pods",
@@ -27,7 +28,9 @@ __all__ = [
     "refuse_sizes",
 ]
 
-_GPU_ANNOTATION: Final = "serving.kserve.io/gpu-resource-types"
+GPU_ANNOTATION: Final = "serving.kserve.io/gpu-resource-types"
+"""Adds resources that count as a GPU: a JSON list of their names."""
+
 _TRANSFORMER_CONTAINER: Final = "transformer-container"
 _MULTI_NODE_STORAGE: Final = ("pvc", "oci")
 _SIZE_VARIABLES: Final = ("PIPELINE_PARALLEL_SIZE", "TENSOR_PARALLEL_SIZE")
@@ -144,7 +147,7 @@ def check_sizes(found: findings.Findings, path: str, worker: WorkerSpec | Runtim
 
 def known_gpus(found: findings.Findings, annotations: Mapping[str, str], gpus: Sequence[str]) -> frozenset[str]:
     """The resources that count as a GPU: those of the platform, and those that the object's annotation adds."""
-    text = annotations.get(_GPU_ANNOTATION)
+    text = annotations.get(GPU_ANNOTATION)
     if text is None:
         return frozenset(gpus)
     try:
@@ -154,7 +157,7 @@ def known_gpus(found: findings.Findings, annotations: Mapping[str, str], gpus: S
     if not isinstance(added, list) or not all(isinstance(each, str) for each in added):
         found.problem(
             "metadata.annotations",
-            f'{_GPU_ANNOTATION} is {findings.shown(text)}, and not a JSON list of texts such as ["example.com/gpu"].',
+            f'{GPU_ANNOTATION} is {findings.shown(text)}, and not a JSON list of texts such as ["example.com/gpu"].',
         )
         return frozenset(gpus)
     return frozenset((*gpus, *added))
@@ -170,7 +173,7 @@ def check_gpus(found: findings.Findings, path: str, container: Mapping[str, Any]
                 found.problem(
                     f"{path}.resources.{side}",
                     f"{findings.shown(name)} is not known as a GPU; {findings.listed(sorted(known), 'and')} are. Add "
-                    f"it to the JSON list in the annotation {_GPU_ANNOTATION}.",
+                    f"it to the JSON list in the annotation {GPU_ANNOTATION}.",
                 )
 
 

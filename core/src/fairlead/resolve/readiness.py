@@ -97,7 +97,7 @@ def revision(observed: RevisionObservation, before: Verdict | None = None) -> Ve
         observed: what there is of it.
         before: what was last said of it, or of the component whose traffic it has. While its replicas come up after
             the revision was at zero, or are tried again, what was true before stays true, and what was false false:
-            a condition does not flap with each attempt.
+            a condition does not flap with each attempt. Where no request waits for a replica, what was true is not.
     """
     if answers(observed):
         return conditions.TRUE
@@ -106,11 +106,15 @@ def revision(observed: RevisionObservation, before: Verdict | None = None) -> Ve
     replicas = newest_first(observed)
     if wrong := next((each for each in replicas if faulty(each)), None):
         return _fault(wrong, before)
-    if before is not None and before.holds and all(map(coming, replicas)):
+    ruled = observed.verdict
+    if ruled is None and before is not None and before.holds and all(map(coming, replicas)):
         return before
-    if replicas:
+    status: Final = "False" if ruled is not None and ruled.status == "False" else "Unknown"
+    if replicas and (status == "Unknown" or replicas[0].reason):
         word, message = _WAITS[replicas[0].stage]
-        return Verdict("Unknown", word, replicas[0].message or message)
+        return Verdict(status, replicas[0].reason or word, replicas[0].message or message)
+    if ruled is not None:
+        return ruled
     if observed.desired:
         return Verdict("Unknown", *_WAITS[ReplicaStage.PENDING])
     return Verdict("Unknown", "NotYetAnswered", "It has no replicas, and none has answered yet. A request starts one.")

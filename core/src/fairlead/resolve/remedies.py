@@ -27,13 +27,19 @@ _DOCTOR: Final = "See what is wrong with it: fairlead plugins doctor"
 
 
 def for_format(
-    model: ModelSpec, found: tuple[Contender, ...], namespace: str, protocol: str, catalogue: Catalogue
+    model: ModelSpec,
+    found: tuple[Contender, ...],
+    namespace: str,
+    protocol: str,
+    catalogue: Catalogue,
+    *,
+    nodes: bool = False,
 ) -> str:
     """What to do when no runtime was chosen for a model that names none."""
     wanted = model.model_format.name if model.model_format else ""
-    obstacles = [(each, contenders.obstacle(each, model, namespace, protocol)) for each in found]
+    obstacles = [(each, contenders.obstacle(each, model, namespace, protocol, nodes=nodes)) for each in found]
     close = [(each, why) for each, why in obstacles if why is not None and why.kind != "format"]
-    order = ("protocol", "version", "auto", "disabled", "namespace")
+    order = ("protocol", "version", "auto", "disabled", "namespace", *(("nodes",) if nodes else ()))
     for kind in order:
         for each, why in close:
             if why.kind == kind:
@@ -55,6 +61,8 @@ def for_obstacle(obstacle: Obstacle, contender: Contender, *, named: bool = Fals
             return f"Take disabled: true out of {contender.name}" + (", or take runtime out." if named else ".")
         case "namespace":
             return f"Declare {contender.name} in the namespace of the service, or as a ClusterServingRuntime."
+        case "nodes" if spec.worker_spec is None:
+            return f"Take workerSpec out, or declare a runtime like {contender.name} that has one."
         case "format" if named:
             return "Take runtime out, so that one is chosen by the format, or name one that serves it."
     return "Name another runtime."

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from fairlead import errors
-from fairlead.resolve import canaries, components, implementations, placeholders
+from fairlead.resolve import canaries, components, hosts, implementations, placeholders
 from fairlead.resolve.context import Context
 from fairlead.resolve.defaults import DEFAULT_NAMESPACE, MODE_ANNOTATION, current_mode_name
 from fairlead.resolve.service import ComponentKind, ResolvedComponent, ResolvedService
@@ -31,8 +31,6 @@ MIRROR_ANNOTATION: Final = "fairlead.io/mirror-percent"
 
 _MODES: Final = ("Knative", "Standard")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}")
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LONGEST_HOST: Final = 253
 
 
 def resolve(service: InferenceService, catalogue: Catalogue, config: Config) -> ResolvedService:
@@ -69,7 +67,7 @@ def resolve(service: InferenceService, catalogue: Catalogue, config: Config) -> 
         canaries=others,
         stopped=annotations.get(STOP_ANNOTATION, "").lower() == "true",
         mirror_percent=_mirror_percent(annotations),
-        host=_host(context),
+        host=hosts.host(service, service.metadata.name, config),
         path=_path(context),
         warnings=tuple(dict.fromkeys([*warnings, *more])),
     )
@@ -78,8 +76,8 @@ def resolve(service: InferenceService, catalogue: Catalogue, config: Config) -> 
 def revision_digest(component: ResolvedComponent) -> str:
     """A hexadecimal digest of what makes a new revision of a component.
 
-    Those are its pod, its artefacts, the runtime, protocol and versions of its model, its concurrency and its timeout.
-    How it scales, how its traffic is split, and labels and annotations of its objects are left out.
+    Those are its pod, its workers, its artefacts, the runtime, protocol and versions of its model, its concurrency and
+    its timeout. How it scales, how its traffic is split, and labels and annotations of its objects are left out.
     """
     model = component.model
     content = {
@@ -94,6 +92,7 @@ def revision_digest(component: ResolvedComponent) -> str:
         },
         "containerConcurrency": component.container_concurrency,
         "timeout": component.timeout,
+        **({} if component.workers is None else {"workers": dataclasses.asdict(component.workers)}),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -126,26 +125,6 @@ def _mirror_percent(annotations: Mapping[str, str]) -> int:
         "InvalidAnnotation",
         f"The annotation {MIRROR_ANNOTATION} is {text[:80]!r}.",
         remedy="Give a whole number from 0 to 100.",
-    )
-
-
-def _host(context: Context) -> str:
-    metadata = context.service.metadata
-    known = placeholders.scope(
-        metadata.name,
-        context.namespace,
-        labels=metadata.labels,
-        annotations=metadata.annotations,
-        IngressDomain=context.config.ingress_domain,
-    )
-    host = str(placeholders.rendered(context.config.domain_template, known, "The domain template", "InvalidTemplate"))
-    if len(host) <= _LONGEST_HOST and all(_LABEL.fullmatch(each) for each in host.split(".")):
-        return host
-    raise errors.Unresolvable(
-        "InvalidHost",
-        f"The host {host[:_LONGEST_HOST]!r} is no domain name: its parts have at most 63 lower case letters, digits"
-        " and hyphens.",
-        remedy="Choose a shorter name or namespace, or another domain template.",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.api.servingruntime import ClusterServingRuntime
@@ -10,7 +12,7 @@ from fairlead.resolve import implementations, service
 if TYPE_CHECKING:
     from fairlead.contracts.runtime import ModelFormat, RuntimeSpec
 
-__all__ = ["PLUGIN_ANNOTATION", "RESOURCES", "cluster_runtime", "runtime_name"]
+__all__ = ["PLUGIN_ANNOTATION", "PROBES", "RESOURCES", "SECURITY", "cluster_runtime", "runtime_name"]
 
 PLUGIN_ANNOTATION: Final = "fairlead.io/runtime"
 """Names the runtime plugin that a ClusterServingRuntime was made from."""
@@ -18,8 +20,29 @@ PLUGIN_ANNOTATION: Final = "fairlead.io/runtime"
 RESOURCES: Final = {"cpu": "1", "memory": "2Gi"}
 """What a container of a runtime plugin requests, and its limits, as KServe's own runtimes do."""
 
+SECURITY: Final[Mapping[str, Any]] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""How a container of a runtime plugin is confined: what the pod security standard ``restricted`` asks for."""
+
 _HTTP_PORT: Final = 8080
 _GRPC_PORT: Final = 8081
+_READY: Final = {"httpGet": {"path": "/v2/health/ready", "port": _HTTP_PORT}, "timeoutSeconds": 5}
+_LIVE: Final = {"httpGet": {"path": "/v2/health/live", "port": _HTTP_PORT}, "timeoutSeconds": 10}
+
+PROBES: Final[Mapping[str, Any]] = {
+    "startupProbe": {**_READY, "periodSeconds": 1, "failureThreshold": 3600},
+    "readinessProbe": {**_READY, "periodSeconds": 2, "failureThreshold": 3},
+    "livenessProbe": {**_LIVE, "periodSeconds": 10, "failureThreshold": 6},
+}
+"""How the container of a runtime plugin is asked.
+
+It is ready once its model has answered a sample, until it drains. A model may take an hour to load: nothing asks
+whether the server lives before it has.
+"""
 
 
 def runtime_name(plugin: str) -> str:
@@ -51,6 +74,8 @@ def cluster_runtime(spec: RuntimeSpec, version: str | None) -> ClusterServingRun
             {"containerPort": _GRPC_PORT, "name": "h2c", "protocol": "TCP"},
         ],
         "resources": {"requests": dict(RESOURCES), "limits": dict(RESOURCES)},
+        **copy.deepcopy(dict(PROBES)),
+        "securityContext": copy.deepcopy(dict(SECURITY)),
     }
     return ClusterServingRuntime.parse(
         {

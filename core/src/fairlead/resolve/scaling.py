@@ -7,7 +7,7 @@ of its HorizontalPodAutoscaler.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead.contracts.autoscaler import AutoscalerSpec, ScalingSpec
@@ -78,8 +78,15 @@ def scaling(
         container_concurrency=component.container_concurrency or 0,
         annotations=kept,
         behavior=behavior,
+        metrics=_plain(component),
     )
     return Scaling(strategy=name, spec=spec), (*warnings, *more)
+
+
+def _plain(component: ComponentFields) -> tuple[Mapping[str, Any], ...]:
+    """The metrics of ``autoScaling`` as they are declared."""
+    metrics = (component.auto_scaling.metrics if component.auto_scaling else None) or ()
+    return tuple(each.model_dump(by_alias=True, exclude_none=True) for each in metrics)
 
 
 def _class(annotations: Mapping[str, str], mode: str) -> tuple[str, str]:

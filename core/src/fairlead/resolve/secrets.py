@@ -186,25 +186,32 @@ class Vault:
         secrets: the Secrets.
         config_maps: the ConfigMaps.
         accounts: the ServiceAccounts.
+        sealed: whether there are Secrets that nobody here may read: they are named, and looked at by what fetches.
     """
 
     secrets: Mapping[Identity, Secret] = dataclasses.field(default_factory=dict)
     config_maps: Mapping[Identity, ConfigMap] = dataclasses.field(default_factory=dict)
     accounts: Mapping[Identity, ServiceAccount] = dataclasses.field(default_factory=dict)
+    sealed: bool = False
 
     @classmethod
-    def of(cls, manifests: Iterable[Mapping[str, Any]]) -> Vault:
-        """The vault of objects as plain data; objects of other kinds are left out."""
+    def of(cls, manifests: Iterable[Mapping[str, Any]], *, sealed: bool = False) -> Vault:
+        """The vault of objects as plain data; objects of other kinds are left out.
+
+        Args:
+            manifests: the objects.
+            sealed: whether Secrets may not be read; those among the objects are left out, too.
+        """
         secrets, maps, accounts = {}, {}, {}
         for each in manifests:
             match each.get("kind"):
-                case "Secret":
+                case "Secret" if not sealed:
                     secrets[_identity(each)] = Secret.of(each)
                 case "ConfigMap":
                     maps[_identity(each)] = ConfigMap.of(each)
                 case "ServiceAccount":
                     accounts[_identity(each)] = ServiceAccount.of(each)
-        return cls(secrets=secrets, config_maps=maps, accounts=accounts)
+        return cls(secrets=secrets, config_maps=maps, accounts=accounts, sealed=sealed)
 
     def secret(self, namespace: str, name: str, who: str) -> Secret:
         """The Secret of a name.

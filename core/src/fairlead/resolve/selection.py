@@ -40,13 +40,14 @@ class Selection:
     candidates: tuple[Candidate, ...]
 
 
-def select(model: ModelSpec, *, namespace: str, catalogue: Catalogue) -> Selection:
+def select(model: ModelSpec, *, namespace: str, catalogue: Catalogue, nodes: bool = False) -> Selection:
     """Choose the runtime of a model: the one that it names, or the best of those that serve it.
 
     Args:
         model: the model, after defaulting.
         namespace: the namespace of its InferenceService.
         catalogue: the runtimes that there are.
+        nodes: whether a replica of the service is several nodes.
 
     Raises:
         Unresolvable: there is none, with every candidate and what to do.
@@ -60,7 +61,7 @@ def select(model: ModelSpec, *, namespace: str, catalogue: Catalogue) -> Selecti
     found = contenders.of(catalogue, namespace)
     if model.runtime:
         return _named(model, model.runtime, found, namespace, catalogue)
-    return _automatic(model, found, namespace, catalogue)
+    return _automatic(model, found, namespace, catalogue, nodes=nodes)
 
 
 # -- by name --------------------------------------------------------------------------------------------
@@ -121,12 +122,14 @@ def _stand_in(name: str, model: ModelSpec, found: tuple[Contender, ...], catalog
 # -- automatically --------------------------------------------------------------------------------------
 
 
-def _automatic(model: ModelSpec, found: tuple[Contender, ...], namespace: str, catalogue: Catalogue) -> Selection:
+def _automatic(
+    model: ModelSpec, found: tuple[Contender, ...], namespace: str, catalogue: Catalogue, *, nodes: bool
+) -> Selection:
     protocol = model.protocol_version or DEFAULT_PROTOCOL
     obstacles = {
         id(each): obstacle
         for each in found
-        if (obstacle := contenders.obstacle(each, model, namespace, protocol)) is not None
+        if (obstacle := contenders.obstacle(each, model, namespace, protocol, nodes=nodes)) is not None
     }
     fitting = [each for each in found if id(each) not in obstacles]
     ranked = [
@@ -137,12 +140,14 @@ def _automatic(model: ModelSpec, found: tuple[Contender, ...], namespace: str, c
         raise errors.Unresolvable(
             "NoSupportingRuntime",
             f"No runtime serves the format {contenders.label(model)} over the protocol {protocol}.",
-            remedy=remedies.for_format(model, found, namespace, protocol, catalogue),
-            candidates=_losers(model, None, found, namespace, catalogue),
+            remedy=remedies.for_format(model, found, namespace, protocol, catalogue, nodes=nodes),
+            candidates=_losers(model, None, found, namespace, catalogue, nodes=nodes),
         )
     best, *others = ranked
     others_lost = [_candidate(each, contenders.why_behind(each, best, model)) for each in others]
-    unfit = _losers(model, None, tuple(each for each in found if id(each) in obstacles), namespace, catalogue)
+    unfit = _losers(
+        model, None, tuple(each for each in found if id(each) in obstacles), namespace, catalogue, nodes=nodes
+    )
     return _selection(best, model.protocol_version, _why_best(best, others, model), (*others_lost, *unfit))
 
 
@@ -184,6 +189,7 @@ def _losers(
     catalogue: Catalogue,
     *,
     named: str | None = None,
+    nodes: bool = False,
 ) -> tuple[Candidate, ...]:
     """Candidates that were not chosen: those that come near before those of other formats, then broken plugins."""
     protocol = model.protocol_version or DEFAULT_PROTOCOL
@@ -191,7 +197,7 @@ def _losers(
     for each in found:
         if first is not None and each is first[0]:
             continue
-        obstacle = contenders.obstacle(each, model, namespace, protocol)
+        obstacle = contenders.obstacle(each, model, namespace, protocol, nodes=nodes)
         reason = obstacle.reason if obstacle else f"the service names {named or model.runtime}"
         lost.append((obstacle is not None and obstacle.kind == "format", _candidate(each, reason)))
     lost.sort(key=lambda pair: pair[0])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fairlead.api.inferenceservice import InferenceService
     from fairlead.contracts.autoscaler import ScalingSpec
     from fairlead.resolve.credentials import Credentials
+    from fairlead.resolve.secrets import ServiceAccount
 
 __all__ = [
     "MODEL_PATH",
@@ -25,6 +26,7 @@ __all__ = [
     "ResolvedModel",
     "ResolvedRuntime",
     "ResolvedService",
+    "ResolvedWorkers",
     "Scaling",
     "Source",
 ]
@@ -128,6 +130,29 @@ class Scaling:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedWorkers:
+    """The nodes beside the first, where one replica is several nodes.
+
+    Attributes:
+        pod: the PodSpec of each, ``worker-container`` first; what its containers request of `gpu_resource` is in it.
+        nodes: how many nodes there are, the first included.
+        pipeline_parallel_size: how many nodes share the layers of the model.
+        tensor_parallel_size: how many devices share each layer.
+        head_gpus: devices of the first node.
+        worker_gpus: devices of each other node; 0 where there is none.
+        gpu_resource: the resource that a device is, such as ``nvidia.com/gpu``.
+    """
+
+    pod: Mapping[str, Any]
+    nodes: int
+    pipeline_parallel_size: int
+    tensor_parallel_size: int
+    head_gpus: int
+    worker_gpus: int
+    gpu_resource: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedComponent:
     """A component as it is to run.
 
@@ -145,7 +170,11 @@ class ResolvedComponent:
         container_concurrency: how many requests one replica takes at once; 0 for no limit.
         canary_traffic_percent: percent of the traffic that the latest revision gets; None for all of it.
         logger: logging of payloads, where it is asked for.
+        logger_account: the ServiceAccount whose Secrets lead to where payloads are kept; None where there is none.
         batcher: batching of requests, where it is asked for.
+        deployment_strategy: how its replicas are replaced (``apps/v1`` DeploymentStrategy); None for the platform's.
+        workers: the nodes beside the first; None where a replica is one node.
+        storage_container: the ClusterStorageContainer that is to fetch its artefacts; None for the first that can.
     """
 
     kind: ComponentKind
@@ -160,7 +189,11 @@ class ResolvedComponent:
     container_concurrency: int = 0
     canary_traffic_percent: int | None = None
     logger: LoggerSpec | None = None
+    logger_account: ServiceAccount | None = None
     batcher: Batcher | None = None
+    deployment_strategy: Mapping[str, Any] | None = None
+    workers: ResolvedWorkers | None = None
+    storage_container: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ __all__ = ["Unresolved", "derive"]
 
 _STOPPED: Final = Verdict("False", "Stopped", "The annotation serving.kserve.io/stop asks for nothing to run.")
 _NAMES: Final = {kind: kind.value.capitalize() for kind in ComponentKind}
+_DECIDED_HERE: Final = ("Ready", "Stopped")
 _ROUTES: Final = {
     ComponentKind.PREDICTOR: "PredictorRouteReady",
     ComponentKind.TRANSFORMER: "TransformerRouteReady",
@@ -92,7 +93,8 @@ def _resolved(
 ) -> InferenceServiceStatus:
     earlier = _of_a_spec_that_ran(before)
     verdicts = {
-        _ready(kind): readiness.component(_component(observed, kind), conditions.held(earlier, _ready(kind)))
+        _ready(kind): _said(observed, _ready(kind))
+        or readiness.component(_component(observed, kind), conditions.held(earlier, _ready(kind)))
         for kind in ComponentKind
         if kind in service.components
     }
@@ -107,6 +109,7 @@ def _resolved(
     if canaries:
         verdicts["CanaryPredictorReady"] = _canary_verdict(canaries)
     verdicts |= _limits(observed)
+    verdicts |= _more(observed, verdicts)
     verdicts["Stopped"] = Verdict("False")
     model = service.predictor.model
     runtime = None if model is None else model.runtime
@@ -133,7 +136,11 @@ def _unresolved(
     ingress = nothing if observed is None else _ingress(observed)
     verdicts = {"PredictorReady": wrong, "Ready": wrong, "IngressReady": ingress, "Stopped": Verdict("False")}
     verdicts |= _limits(observed)
+    verdicts |= _more(observed, verdicts)
     present = {} if observed is None else observed.components
+    routed = ingress.holds and observed is not None
+    url = (observed.url if observed else None) or before.url
+    address = (observed.address if observed else None) or (before.address.url if before.address else None)
     return InferenceServiceStatus(
         conditions=conditions.condition_list(verdicts, before.conditions, now),
         observed_generation=_generation(observed, before),
@@ -142,8 +149,8 @@ def _unresolved(
         model_status=modelstatus.invalid(
             service.condition, service.message, present.get(ComponentKind.PREDICTOR), before.model_status, now
         ),
-        url=observed.url if ingress.holds and observed else None,
-        address=Address(url=observed.address) if ingress.holds and observed and observed.address else None,
+        url=url if routed else None,
+        address=Address(url=address) if routed and address else None,
     )
 
 
@@ -183,6 +190,8 @@ def _generation(observed: ServiceObservation | None, before: InferenceServiceSta
 def _ingress(observed: ServiceObservation | None) -> Verdict:
     if observed is None:
         return readiness.NOT_OBSERVED
+    if said := _said(observed, "IngressReady"):
+        return said
     ingress = observed.ingress
     if ingress.ready:
         return conditions.TRUE
@@ -252,6 +261,17 @@ def _why(model: ModelStatus | None) -> str:
     if info is not None and info.message:
         return info.message.rstrip(".")
     return "it has not answered yet"
+
+
+def _said(observed: ServiceObservation | None, kind: str) -> Verdict | None:
+    """What the platform says of a condition in the place of what would follow; None where it says nothing."""
+    return None if observed is None else observed.conditions.get(kind)
+
+
+def _more(observed: ServiceObservation | None, verdicts: Collection[str]) -> dict[str, Verdict]:
+    """The conditions that the platform adds."""
+    said = {} if observed is None else observed.conditions
+    return {kind: each for kind, each in said.items() if kind not in verdicts and kind not in _DECIDED_HERE}
 
 
 def _limits(observed: ServiceObservation | None) -> dict[str, Verdict]:

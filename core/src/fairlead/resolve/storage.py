@@ -13,6 +13,7 @@ from fairlead.resolve.service import MODEL_PATH, Source
 if TYPE_CHECKING:
     from fairlead.api.component import ComponentFields
     from fairlead.api.predictor import PredictorExtension, PredictorSpec
+    from fairlead.api.storagecontainer import ClusterStorageContainer
     from fairlead.contracts.storage import StorageSpec
     from fairlead.resolve.catalogue import Catalogue
     from fairlead.resolve.context import Context
@@ -25,6 +26,7 @@ __all__ = [
     "of_containers",
     "of_model",
     "provider",
+    "takes",
     "unfetched",
 ]
 
@@ -207,12 +209,19 @@ def provider(uri: str, catalogue: Catalogue) -> StorageSpec | None:
 
 def _declared(uri: str, catalogue: Catalogue) -> bool:
     """Whether a ClusterStorageContainer takes it."""
-    return any(
-        _fits(uri, form.prefix, form.regex, each.metadata.name)
-        for each in catalogue.storage_containers
-        if not each.disabled and each.spec.workload_type == _WORKLOAD
-        for form in each.spec.supported_uri_formats
-    )
+    return any(takes(each, uri) for each in catalogue.storage_containers)
+
+
+def takes(container: ClusterStorageContainer, uri: str) -> bool:
+    """Whether a ClusterStorageContainer is in use, fetches before a pod starts, and takes an address.
+
+    Raises:
+        Unresolvable: it says by a regular expression what it takes, and that is none.
+    """
+    if container.disabled or container.spec.workload_type != _WORKLOAD:
+        return False
+    forms = container.spec.supported_uri_formats
+    return any(_fits(uri, form.prefix, form.regex, container.metadata.name) for form in forms)
 
 
 def _fits(uri: str, prefix: str | None, regex: str | None, container: str) -> bool:

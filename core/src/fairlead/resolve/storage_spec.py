@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from fairlead.api.predictor import ModelStorage
     from fairlead.resolve.config import CredentialsConfig
 
-__all__ = ["Located", "located"]
+__all__ = ["PENDING", "Located", "completed", "located"]
+
+PENDING: Final = "<scheme-placeholder>://"
+"""How an address begins that lacks what only an entry of the storage secret says, which was not looked at."""
 
 _DEFAULT: Final = "default"
 
@@ -52,6 +55,8 @@ def located(
 ) -> Located:
     """Where ``storage`` leads.
 
+    Where the vault is sealed, an address that needs the entry begins with `PENDING`, for `completed`.
+
     Args:
         storage: what the model says.
         storage_uri: the whole address, where the model says that as well.
@@ -66,6 +71,8 @@ def located(
     """
     who, parameters = f"{place}.storage", dict(storage.parameters or {})
     named = annotations.get(config.annotation)
+    if vault.sealed:
+        return _unread(storage, storage_uri, place, named or config.entries)
     entry = _entry(storage.key, parameters, named, who, namespace=namespace, vault=vault, config=config)
     own = {} if entry is None else _parsed(vault, namespace, entry)
     fields = {**own, **parameters}
@@ -78,19 +85,77 @@ def located(
     elif storage.path:
         uri = storage_entries.uri(fields, storage.path, who)
     else:
-        raise errors.Unresolvable(
-            "InvalidStorageSpec", f"{who} says no path.", remedy=f"Set {who}.path, or {place}.storageUri."
-        )
+        raise _no_path(place)
     warnings = []
     if entry is not None and (unknown := storage_entries.unknown_fields(own, kind)):
         warnings.append(
             f"The entry {entry.key} of the Secret {namespace}/{entry.secret} has fields that are not used:"
             f" {', '.join(unknown)[:200]}."
         )
-    if storage.schema_path:
-        warnings.append(f"{who}.schemaPath has no effect: nothing reads the schema of a model.")
+    warnings += _of_schema(storage, who)
     credentials = Credentials(specified=True, entry=entry, parameters=tuple(sorted(parameters.items())))
     return Located(uri=uri, credentials=credentials, warnings=tuple(warnings))
+
+
+def completed(uri: str, entry: Mapping[str, str], parameters: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The address of an artefact, and what is laid over the entry, once the entry can be read.
+
+    Args:
+        uri: an address, or what `located` made of a path without the entry.
+        entry: the entry; empty where there is none.
+        parameters: what is laid over it.
+
+    Raises:
+        Unresolvable: the two do not say where the model is, or describe another type than the address has.
+    """
+    who, fields = "storage of the model", {**entry, **parameters}
+    if uri.startswith(PENDING):
+        return storage_entries.uri(fields, uri.removeprefix(PENDING), who), dict(parameters)
+    kind = _scheme(uri)
+    if kind not in SPECIFIED_TYPES:
+        return uri, dict(parameters)
+    _check_uri(uri, fields, who)
+    return uri, {"type": fields.get("type") or kind, **parameters}
+
+
+def _unread(storage: ModelStorage, storage_uri: str | None, place: str, secret: str) -> Located:
+    """Where ``storage`` leads as far as can be said without the entry."""
+    who, parameters = f"{place}.storage", dict(storage.parameters or {})
+    kind = parameters.get("type")
+    storage_entries.check_parameters(parameters, kind or _scheme(storage_uri), f"{who}.parameters")
+    if storage_uri:
+        _check_uri(storage_uri, parameters, who)
+        uri = storage_uri
+    elif not storage.path:
+        raise _no_path(place)
+    elif not kind or (kind == "s3" and not parameters.get("bucket")):
+        uri = PENDING + storage.path.lstrip("/")
+    else:
+        uri = storage_entries.uri(parameters, storage.path, who)
+    credentials = Credentials(
+        specified=True,
+        entry=SecretKey(secret, _key(storage.key, parameters)),
+        optional=storage.key is None,
+        parameters=tuple(sorted(parameters.items())),
+    )
+    return Located(uri=uri, credentials=credentials, warnings=_of_schema(storage, who))
+
+
+def _no_path(place: str) -> errors.Unresolvable:
+    return errors.Unresolvable(
+        "InvalidStorageSpec",
+        f"{place}.storage says no path.",
+        remedy=f"Set {place}.storage.path, or {place}.storageUri.",
+    )
+
+
+def _of_schema(storage: ModelStorage, who: str) -> tuple[str, ...]:
+    return (f"{who}.schemaPath has no effect: nothing reads the schema of a model.",) if storage.schema_path else ()
+
+
+def _key(key: str | None, parameters: Mapping[str, str]) -> str:
+    """The key of the entry: the one that is named, else the default one of the type."""
+    return key or (f"{_DEFAULT}_{parameters['type']}" if parameters.get("type") else _DEFAULT)
 
 
 def _entry(
@@ -105,7 +170,7 @@ def _entry(
 ) -> SecretKey | None:
     """The entry that counts; None where none is named, and the one that counts by default is not there."""
     name = named or config.entries
-    wanted = key or (f"{_DEFAULT}_{parameters['type']}" if parameters.get("type") else _DEFAULT)
+    wanted = _key(key, parameters)
     if named is None and key is None and (namespace, name) not in vault.secrets:
         return None
     secret = vault.secret(namespace, name, who if named is None else f"The annotation {config.annotation}")

@@ -31,6 +31,9 @@ def read(
 ) -> tuple[tuple[MetricTarget, ...], list[str]]:
     """What is held where, and what the user should know of that.
 
+    A strategy that decides is held to the metrics that it names, also where it delegates. One that only delegates is
+    handed whatever is asked for, and judges itself.
+
     Args:
         component: what its user says.
         annotations: those of the InferenceService with those of the component over them.

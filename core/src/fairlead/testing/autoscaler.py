@@ -30,7 +30,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from fairlead.contracts.autoscaler import Autoscaler, AutoscalerMode, AutoscalerSpec, ScalingSpec
+from fairlead.contracts.autoscaler import Autoscaler, AutoscalerMode, AutoscalerSpec, Manifest, ScalingSpec
 from fairlead.plugins import Kind, Plugins
 from fairlead.testing.component import Component
 
@@ -44,6 +44,11 @@ _LOADED_MODULES: Final = (
 _CLOCKS: Final = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")
 _SOCKETS: Final = ("socket", "create_connection", "getaddrinfo")
 _DICE: Final = ("random", "uniform", "randint", "randrange", "choice", "shuffle", "gauss", "expovariate", "getrandbits")
+_TARGET: Final[Manifest] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "iris", "namespace": "default", "annotations": {}},
+}
 
 
 Start: TypeAlias = "Callable[..., Component]"
@@ -64,6 +69,16 @@ class AutoscalerContract:
     def scaling(self) -> ScalingSpec:
         """What a user might ask for; the bounds must leave a choice."""
         return ScalingSpec(min_replicas=1, max_replicas=10)
+
+    @pytest.fixture
+    def delegated(self, scaling: ScalingSpec) -> ScalingSpec:
+        """What a user might ask for where the strategy delegates; an upper bound is among it."""
+        return scaling
+
+    @pytest.fixture
+    def bounds(self) -> tuple[tuple[str, str], ...]:
+        """The fields of a cluster object's ``spec`` that hold the least and the most replicas: any of these pairs."""
+        return (("minReplicas", "maxReplicas"), ("minReplicaCount", "maxReplicaCount"))
 
     @pytest.fixture
     def largest_load(self) -> float:
@@ -259,21 +274,69 @@ class AutoscalerContract:
 
     # -- delegating -------------------------------------------------------------------------------------
 
+    @pytest.fixture
+    def delegate(
+        self, make: Callable[[], Autoscaler], spec: AutoscalerSpec, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[ScalingSpec], list[Manifest]]:
+        """Asks the strategy for the objects that scale the Deployment ``iris``; no clock, no network and no dice."""
+        if AutoscalerMode.DELEGATES not in spec.modes:
+            pytest.skip("the strategy decides only")
+
+        def delegate(scaling: ScalingSpec) -> list[Manifest]:
+            with _forbidden(monkeypatch):
+                return [*make().manifests(scaling, _TARGET)]
+
+        return delegate
+
     def test_manifests_are_made_by_a_strategy_that_delegates_and_by_no_other(
-        self, make: Callable[[], Autoscaler], spec: AutoscalerSpec, scaling: ScalingSpec
+        self, make: Callable[[], Autoscaler], spec: AutoscalerSpec, delegated: ScalingSpec
     ) -> None:
-        """Each is a Kubernetes object, and the same question has the same answer."""
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "iris", "namespace": "default"}}
+        """The spec says what the class does."""
         if AutoscalerMode.DELEGATES not in spec.modes:
             with pytest.raises(NotImplementedError):
-                make().manifests(scaling, target)
+                make().manifests(delegated, _TARGET)
             return
-        manifests = make().manifests(scaling, target)
-        assert manifests
-        assert [*manifests] == [*make().manifests(scaling, target)]
+        assert make().manifests(delegated, _TARGET)
+
+    def test_each_manifest_is_an_object_of_kubernetes_and_the_same_question_has_the_same_answer(
+        self, delegate: Callable[[ScalingSpec], list[Manifest]], delegated: ScalingSpec
+    ) -> None:
+        """Plain data with a version, a kind and a name of its own."""
+        manifests = delegate(delegated)
+        assert manifests == delegate(delegated)
+        assert manifests == json.loads(json.dumps(manifests)), "a manifest is plain data"
         for manifest in manifests:
             assert {"apiVersion", "kind", "metadata"} <= manifest.keys()
             assert manifest["metadata"]["name"]
+        named = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in manifests]
+        assert len(named) == len(set(named))
+
+    def test_one_manifest_scales_the_target_and_is_named_as_it_is(
+        self, delegate: Callable[[ScalingSpec], list[Manifest]], delegated: ScalingSpec
+    ) -> None:
+        """Two would fight over the number of replicas."""
+        (scaler,) = _scalers(delegate(delegated))
+        assert scaler["metadata"]["name"] == "iris"
+        asked = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "iris"}
+        assert {**asked, **scaler["spec"]["scaleTargetRef"]} == asked
+
+    def test_the_bounds_are_handed_on(
+        self,
+        delegate: Callable[[ScalingSpec], list[Manifest]],
+        delegated: ScalingSpec,
+        bounds: tuple[tuple[str, str], ...],
+    ) -> None:
+        """The object has the least and the most replicas that were asked for."""
+        low = max(1, delegated.min_replicas)
+        for least, most in ((low, low), (low, low + 1), (low + 3, low + 20)):
+            scaling = dataclasses.replace(delegated, min_replicas=least, max_replicas=most)
+            (scaler,) = _scalers(delegate(scaling))
+            assert (least, most) in {(scaler["spec"].get(one), scaler["spec"].get(other)) for one, other in bounds}
+
+
+def _scalers(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Those that scale something."""
+    return [each for each in manifests if "scaleTargetRef" in (each.get("spec") or {})]
 
 
 def _changes(numbers: Sequence[int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ KEYWORDS: Final = {
     "additionalProperties", "anyOf", "default", "description", "enum", "format", "items", "maxLength", "maximum",
     "minItems", "minLength", "minimum", "pattern", "properties", "required", "type",
     "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
 }  # fmt: skip
 PASSED_THROUGH: Final = {
     "affinity", "behavior", "container", "containers", "deploymentStrategy", "dnsConfig", "env", "envFrom",
@@ -92,6 +94,36 @@ def test_metadata_are_left_to_the_api_server(kind: type[api.Resource]) -> None:
     schema = crds.schema(kind)
     assert schema["properties"]["metadata"] == {"type": "object"}
     assert schema["required"] == ["spec"]
+
+
+@every_kind
+def test_rules_stand_where_an_api_server_can_bound_their_cost(kind: type[api.Resource]) -> None:
+    definition = crds.schema(kind)
+    inside = [definition]
+    while inside:
+        schema = inside.pop()
+        for keyword in ("items", "additionalProperties"):
+            for _, below in schemas(schema.get(keyword, {})):
+                assert "x-kubernetes-validations" not in below
+        inside += schema.get("properties", {}).values()
+    for _, schema in schemas(definition):
+        for rule in schema.get("x-kubernetes-validations", ()):
+            assert set(rule) == {"rule", "message"}
+            assert "\n" not in rule["rule"] + rule["message"]
+            assert len(rule["message"]) <= 2048
+
+
+@every_kind
+def test_rules_are_about_fields_that_there_are(kind: type[api.Resource]) -> None:
+    for path, schema in schemas(crds.schema(kind)):
+        for rule in schema.get("x-kubernetes-validations", ()):
+            for start, names, called in re.findall(r"\b(self|oldSelf|each)((?:\.\w+)+)(\(?)", rule["rule"]):
+                place = schema["properties"]["canary"]["items"] if start == "each" else schema
+                *fields, last = names.strip(".").split(".")
+                for name in fields if called else [*fields, last]:
+                    if (*path, name) == ("metadata",) or (name == "name" and path == () and "metadata" in names):
+                        continue
+                    place = place["properties"][name]
 
 
 @every_kind

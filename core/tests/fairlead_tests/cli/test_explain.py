@@ -85,6 +85,21 @@ def test_what_runs_is_told_with_every_candidate(fairlead: Command, folder: Path)
     assert "python transform.py --model_name iris --predictor_host iris-predictor.default" in ran.output
 
 
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ("{}", "2 for each replica, with 1 nvidia.com/gpu on the first, and 1 on each other one"),
+        ("{pipelineParallelSize: 1}", "1 for each replica, with 1 nvidia.com/gpu on the first"),
+    ],
+)
+def test_the_nodes_of_a_replica_are_told(fairlead: Command, folder: Path, sizes: str, told: str) -> None:
+    workers = "  workerSpec: {pipelineParallelSize: 2, containers: [{name: worker-container, image: x}]}"
+    service = IRIS.replace("minReplicas: 2", f"workerSpec: {sizes}").replace("file:///models/iris", "pvc://claim/iris")
+    (folder / "all.yaml").write_text(f"{service}---\n{RUNTIME.replace('[v2]', '[v1, v2]')}{workers}\n")
+    ran = fairlead("explain", str(folder))
+    assert f"  nodes        {told}\n" in ran.output
+
+
 def test_credentials_are_told_by_their_names(fairlead: Command, folder: Path) -> None:
     iris = IRIS.replace("file:///models/iris", "http://h/iris.bin").replace(
         "minReplicas", "serviceAccountName: ml\n    minReplicas"

@@ -39,8 +39,8 @@ class World:
         self._service = Service(("default", "sleeper"), foundry, {})
         self.declare(least=0)
 
-    def declare(self, *, least: int) -> None:
-        self._service.declare(manifest(least), self._catalogue, CONFIG, self.now)
+    def declare(self, *, least: int, **annotations: str) -> None:
+        self._service.declare(manifest(least, **annotations), self._catalogue, CONFIG, self.now)
 
     @property
     def deployment(self) -> Deployment:
@@ -70,12 +70,15 @@ async def world() -> AsyncIterator[World]:
             folder.release()
 
 
-def manifest(least: int) -> InferenceService:
+def manifest(least: int, **annotations: str) -> InferenceService:
     container = {"name": "kserve-container", "image": "none", "command": [sys.executable, "-c", "pass"]}
     metadata = {
         "name": "sleeper",
         "namespace": "default",
-        "annotations": {"autoscaling.knative.dev/initial-scale": "0"},
+        "annotations": {
+            "autoscaling.knative.dev/initial-scale": "0",
+            **{f"serving.kserve.io/{name}": text for name, text in annotations.items()},
+        },
     }
     return InferenceService.parse(
         {
@@ -134,5 +137,20 @@ def test_a_least_number_that_is_declared_later_is_followed() -> None:
             made.declare(least=1)
             made.pass_time(3)
             assert made.replicas() == 1
+
+    asyncio.run(live())
+
+
+def test_a_strategy_that_only_delegates_scales_nothing_here_and_says_so() -> None:
+    async def live() -> None:
+        async with world() as made:
+            made.declare(least=2, autoscalerClass="keda")
+            made.pass_time(5)
+            (refused, grown) = made.scaling.apply([made.deployment])
+            assert (refused.reason, refused.bad, grown.reason) == ("AutoscalerFailed", True, "ScaledUp")
+            assert refused.message == (
+                "The strategy keda decides nothing itself: it has objects of a cluster scale. Take kpa or hpa here."
+            )
+            assert len(made.deployment.replicas) == 2
 
     asyncio.run(live())

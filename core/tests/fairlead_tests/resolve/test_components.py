@@ -294,8 +294,6 @@ def test_an_explainer_of_ones_own_is_told_the_same_and_its_port_once() -> None:
 @pytest.mark.parametrize(
     ("text", "condition"),
     [
-        ("{predictor: {sklearn: {storageUri: /m}}, explainer: {art: {type: SquareAttack}}}", "UnsupportedExplainer"),
-        ("{predictor: {sklearn: {storageUri: 'pvc://m'}, workerSpec: {}}}", "UnsupportedWorkerSpec"),
         ("{predictor: {minReplicas: 1}}", "InvalidPredictorSpec"),
         ("{predictor: {sklearn: {storageUri: /m}}, transformer: {minReplicas: 1}}", "InvalidTransformerSpec"),
     ],

@@ -179,6 +179,16 @@ def test_a_platform_without_resources_fills_in_none() -> None:
     ]
 
 
+def test_a_platform_may_have_other_limits_than_requests() -> None:
+    config = dataclasses.replace(CONFIG, limits={"cpu": "4"})
+    own = {"requests": {"cpu": "5"}}
+    containers = [{"image": "x"}, {"image": "y"}]
+    found = spec(service({"containers": containers}), config)["predictor"]["containers"][0]
+    assert found["resources"] == {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "4"}}
+    found = spec(service({"containers": [{"image": "x", "resources": own}]}), config)["predictor"]["containers"][0]
+    assert found["resources"] == {"requests": {"cpu": "5", "memory": "2Gi"}, "limits": {"cpu": "5"}}
+
+
 @pytest.mark.parametrize("resources", ["much", {"requests": 1}, {"limits": ["cpu"]}])
 def test_resources_of_another_shape_stay_for_validation(resources: Any) -> None:
     found = spec(service({"containers": [{"image": "x", "resources": resources}]}))["predictor"]["containers"][0]

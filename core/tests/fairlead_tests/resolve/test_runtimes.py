@@ -35,6 +35,30 @@ def test_a_plugin_becomes_the_cluster_serving_runtime_that_a_cluster_would_be_gi
             {"containerPort": 8081, "name": "h2c", "protocol": "TCP"},
         ],
         "resources": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
+        "startupProbe": {
+            "httpGet": {"path": "/v2/health/ready", "port": 8080},
+            "timeoutSeconds": 5,
+            "periodSeconds": 1,
+            "failureThreshold": 3600,
+        },
+        "readinessProbe": {
+            "httpGet": {"path": "/v2/health/ready", "port": 8080},
+            "timeoutSeconds": 5,
+            "periodSeconds": 2,
+            "failureThreshold": 3,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": 8080},
+            "timeoutSeconds": 10,
+            "periodSeconds": 10,
+            "failureThreshold": 6,
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
     }
 
 

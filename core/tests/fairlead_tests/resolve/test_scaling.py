@@ -229,6 +229,24 @@ def test_a_strategy_that_only_delegates_is_handed_external_metrics() -> None:
     )
 
 
+def test_a_strategy_is_handed_the_metrics_as_they_are_declared() -> None:
+    text = (
+        "{autoScaling: {metrics: [{type: External, external: {metric: {backend: prometheus, query: up}, "
+        "authenticationRef: {authModes: basic, authenticationRef: {name: login}}, target: {value: 0.50k}}}]}}"
+    )
+    assert scaled(text, "Standard", cls="keda")[0].spec.metrics == (
+        {
+            "type": "External",
+            "external": {
+                "metric": {"backend": "prometheus", "query": "up"},
+                "authenticationRef": {"authModes": "basic", "authenticationRef": {"name": "login"}},
+                "target": {"value": "0.50k"},
+            },
+        },
+    )
+    assert scaled("{scaleMetric: cpu}", "Standard")[0].spec.metrics == ()
+
+
 def test_behavior_is_for_hpa_and_kpa_says_that_it_takes_none() -> None:
     text = "{autoScaling: {behavior: {scaleDown: {stabilizationWindowSeconds: 9}}}}"
     assert scaled(text, "Standard")[0].spec.behavior == {"scaleDown": {"stabilizationWindowSeconds": 9}}

@@ -122,7 +122,7 @@ def test_the_traffic_of_the_latest_revision_holds_in_both_modes_and_kserve_ignor
     predictor = {"model": MODEL, "canaryTrafficPercent": 10}
     assert warnings(service(predictor)) == []
     assert warnings(service(predictor, annotations=STANDARD)) == [
-        f"spec.predictor.canaryTrafficPercent: it holds here, and KServe ignores it with {MODE}: Standard."
+        f"spec.predictor.canaryTrafficPercent: it holds without a cluster, and in no cluster with {MODE}: Standard."
     ]
 
 

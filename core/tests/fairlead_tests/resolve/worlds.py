@@ -46,7 +46,7 @@ AUTOSCALERS: Final = {
         AutoscalerSpec(
             name="hpa",
             factory="nowhere:Hpa",
-            modes=frozenset({AutoscalerMode.DECIDES}),
+            modes=frozenset({AutoscalerMode.DECIDES, AutoscalerMode.DELEGATES}),
             metrics=("concurrency", "rps", "cpu", "memory"),
         ),
         AutoscalerSpec(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import hypothesis
@@ -18,6 +19,7 @@ from fairlead.testing.component import Component
 
 SCALING = ScalingSpec(min_replicas=1, max_replicas=10)
 LARGEST = 100.0
+COUNT = itertools.count()
 LOADS = strategies.floats(0.0, LARGEST)
 
 Rule = Callable[[AutoscalerContract, type[Autoscaler]], None]
@@ -205,3 +207,138 @@ def test_a_good_strategy_keeps_the_rule(rule: Rule) -> None:
 def test_what_breaks_a_rule_is_found(make: type[Autoscaler], rule: Rule) -> None:
     with pytest.raises((AssertionError, ExceptionGroup)):
         rule(AutoscalerContract(), make)
+
+
+# -- strategies that delegate ---------------------------------------------------------------------------
+
+
+class Delegates(Good):
+    """Has an object of its own kind scale."""
+
+    def manifests(self, spec: ScalingSpec, target: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        name = target["metadata"]["name"]
+        reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+        told = {"scaleTargetRef": reference, "minReplicas": spec.min_replicas, "maxReplicas": spec.max_replicas}
+        return [{"apiVersion": "a.b/v1", "kind": "Scaler", "metadata": {"name": name}, "spec": told}]
+
+
+class MakesNothing(Delegates):
+    def manifests(self, spec: ScalingSpec, target: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        return []
+
+
+class Changes(Delegates):
+    """Makes something of its own of what the others make."""
+
+    def manifests(self, spec: ScalingSpec, target: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        return [self.changed(dict(each), spec) for each in super().manifests(spec, target)]
+
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class GivesNoName(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "metadata": {"name": ""}}
+
+
+class IsNoPlainData(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "spec": {**made["spec"], "set": (1, 2)}}
+
+
+class MakesAnotherEachTime(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "spec": {**made["spec"], "count": next(COUNT)}}
+
+
+class AsksTheClockFirst(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "spec": {**made["spec"], "at": time.time()}}
+
+
+class MakesItTwice(Delegates):
+    def manifests(self, spec: ScalingSpec, target: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        return [*super().manifests(spec, target)] * 2
+
+
+class ScalesAnother(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "spec": {**made["spec"], "scaleTargetRef": {"name": "another"}}}
+
+
+class IsNamedOtherwise(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "metadata": {"name": "scaler"}}
+
+
+class KeepsNoBounds(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "spec": {**made["spec"], "maxReplicas": 100}}
+
+
+Delegate = Callable[[ScalingSpec], list[Mapping[str, Any]]]
+DelegatingRule = Callable[[AutoscalerContract, Delegate], None]
+FIELDS = (("minReplicas", "maxReplicas"),)
+
+
+def delegating(make: type[Autoscaler]) -> Delegate:
+    described = AutoscalerSpec(name="it", factory="a:B", modes=frozenset({AutoscalerMode.DELEGATES}))
+
+    def delegate(scaling: ScalingSpec) -> list[Mapping[str, Any]]:
+        with pytest.MonkeyPatch.context() as patch:
+            fixture: Any = AutoscalerContract.delegate
+            found: Delegate = fixture.__wrapped__(AutoscalerContract(), make, described, patch)
+            return found(scaling)
+
+    return delegate
+
+
+def objects(kit: AutoscalerContract, delegate: Delegate) -> None:
+    kit.test_each_manifest_is_an_object_of_kubernetes_and_the_same_question_has_the_same_answer(delegate, SCALING)
+
+
+def scaler(kit: AutoscalerContract, delegate: Delegate) -> None:
+    kit.test_one_manifest_scales_the_target_and_is_named_as_it_is(delegate, SCALING)
+
+
+def handed_on(kit: AutoscalerContract, delegate: Delegate) -> None:
+    kit.test_the_bounds_are_handed_on(delegate, SCALING, FIELDS)
+
+
+@pytest.mark.parametrize("rule", [objects, scaler, handed_on], ids=lambda rule: rule.__name__)
+def test_a_good_strategy_that_delegates_keeps_the_rule(rule: DelegatingRule) -> None:
+    rule(AutoscalerContract(), delegating(Delegates))
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (MakesNothing, scaler),
+        (GivesNoName, objects),
+        (IsNoPlainData, objects),
+        (MakesAnotherEachTime, objects),
+        (AsksTheClockFirst, objects),
+        (MakesItTwice, objects),
+        (MakesItTwice, scaler),
+        (ScalesAnother, scaler),
+        (IsNamedOtherwise, scaler),
+        (KeepsNoBounds, handed_on),
+    ],
+)
+def test_what_a_strategy_that_delegates_does_wrong_is_found(make: type[Autoscaler], rule: DelegatingRule) -> None:
+    with pytest.raises((AssertionError, ValueError)):
+        rule(AutoscalerContract(), delegating(make))
+
+
+@pytest.mark.parametrize(
+    ("mode", "make"), [(AutoscalerMode.DELEGATES, MakesNothing), (AutoscalerMode.DECIDES, Delegates)]
+)
+def test_a_spec_that_says_another_mode_than_the_class_has_is_found(
+    mode: AutoscalerMode, make: type[Autoscaler]
+) -> None:
+    described = AutoscalerSpec(name="it", factory="a:B", modes=frozenset({mode}))
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        AutoscalerContract().test_manifests_are_made_by_a_strategy_that_delegates_and_by_no_other(
+            make, described, SCALING
+        )

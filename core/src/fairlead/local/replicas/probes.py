@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fairlead import errors
 from fairlead.local.replicas import listening
+from fairlead.resolve.runtimes import PROBES
 
 if TYPE_CHECKING:
     from fairlead.local.replicas.listening import Listening
@@ -126,16 +127,26 @@ class Asked:
 def asked(order: Order, declared: Listening, ports: Ports) -> Asked:
     """What is asked of the replica of an order: see `readiness`; the others only where the manifest has them.
 
+    Those that a runtime plugin brings are for a cluster: here `readiness` asks the same, and nothing is started again
+    that takes long to answer.
+
     Raises:
         Unresolvable: a probe of the manifest is none, or names a port that there is not.
     """
     container = listening.main_container(order)
-    alive, startup = container.get("livenessProbe"), container.get("startupProbe")
+    alive, startup = (_own(order, container, name) for name in ("livenessProbe", "startupProbe"))
     return Asked(
         ready=readiness(order, declared, ports),
         alive=_declared("livenessProbe", alive, declared, ports) if alive else None,
         startup=_declared("startupProbe", startup, declared, ports) if startup else None,
     )
+
+
+def _own(order: Order, container: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """A probe of a container, unless its runtime plugin brings it."""
+    found: Mapping[str, Any] | None = container.get(name)
+    brought = order.model is not None and order.model.runtime.plugin is not None and found == PROBES[name]
+    return None if brought else found
 
 
 def readiness(order: Order, declared: Listening, ports: Ports) -> Probe:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fairlead import errors
 from fairlead.local.replicas import listening
 from fairlead.resolve.credentials import ROLE_ANNOTATION
-from fairlead.resolve.runtimes import RESOURCES
+from fairlead.resolve.runtimes import RESOURCES, SECURITY
 
 if TYPE_CHECKING:
     from fairlead.local.replicas.orders import Order
@@ -72,7 +72,15 @@ def of_component(component: ResolvedComponent, order: Order) -> tuple[str, ...]:
     Raises:
         Unresolvable: something is asked for that changes what the component does.
     """
+    if component.workers is not None:
+        raise errors.Unresolvable(
+            "UnsupportedWorkerSpec",
+            f"{component.kind}.workerSpec asks for replicas of several nodes each, and there is one machine here.",
+            remedy="Take workerSpec out, and choose a model that fits on one node.",
+        )
     notes = of_pod(order)
+    if component.deployment_strategy is not None:
+        notes += (f"{component.kind}.deploymentStrategy has no effect here: a revision starts beside the last one.",)
     if component.logger is not None:
         raise _refusal(f"{component.kind}.logger", "payloads are logged by KServe's agent")
     if component.batcher is None:
@@ -194,11 +202,14 @@ def _notes_of_pull_secrets(order: Order, names: Sequence[str]) -> Iterator[str]:
 
 
 def _notes_of_container(order: Order, container: Mapping[str, Any]) -> Iterator[str]:
+    of_runtime = order.model is not None  # nobody asked for what a runtime of a plugin brings
     for field, value in container.items():
+        if field == "securityContext" and of_runtime and value == SECURITY:
+            continue
         if field not in _CONTAINER_AS_IS and value:
             yield f"{field} has no effect here: {_OF_CONTAINER.get(field, 'the field is not known')}."
     limits = (container.get("resources") or {}).get("limits")
-    if limits and not (order.model is not None and limits == RESOURCES):  # of a runtime's own, nobody asked for them
+    if limits and not (of_runtime and limits == RESOURCES):
         yield "resources.limits has no effect here: nothing limits a process, and it sees every device of the machine."
     if container.get("command") and container.get("image") and not listening.is_fairlead(order):
         yield f"The image {container['image']} is not used here: its command runs as a process of this machine."

@@ -17,6 +17,7 @@ from fairlead.local.replicas.commands import Launch
 from fairlead.local.replicas.listening import listening
 from fairlead.local.replicas.orders import Ports
 from fairlead.local.replicas.probes import Action, Exec, Grpc, HttpGet, Probe, Serves, TcpSocket
+from fairlead.resolve.runtimes import PROBES
 from fairlead_tests.local.replicas.making import order, serving
 
 Answer = Callable[[bytes], bytes]
@@ -201,3 +202,13 @@ def test_a_container_without_probes_is_asked_whether_it_serves(tmp_path: Path) -
     speaks_grpc = order(tmp_path, command=["x"], ports=[{"containerPort": 9001, "name": "h2c"}])
     alone = Ports(http=None, grpc=7002)
     assert probes.readiness(speaks_grpc, listening(speaks_grpc), alone).action == Grpc(port=7002, lenient=True)
+
+
+def test_probes_of_a_runtime_plugin_are_for_a_cluster_and_ones_own_are_asked(tmp_path: Path) -> None:
+    brought = serving(tmp_path, "file:///m", **PROBES)
+    found = probes.asked(brought, listening(brought), PORTS)
+    assert (found.alive, found.startup, found.ready.period) == (None, None, probes.READY_PERIOD)
+    own = serving(tmp_path, "file:///m", **{**PROBES, "livenessProbe": {"tcpSocket": {"port": 8080}}})
+    asked_of_own = probes.asked(own, listening(own), PORTS)
+    assert asked_of_own.alive == Probe(action=TcpSocket(port=7001), period=10, timeout=1)
+    assert asked_of_own.startup is None

@@ -9,7 +9,8 @@ from fairlead import errors
 from fairlead.api.component import Batcher, LoggerSpec
 from fairlead.contracts.autoscaler import ScalingSpec
 from fairlead.local.replicas import fetching, unsupported
-from fairlead.resolve.service import ComponentKind, ResolvedComponent, Scaling, Source
+from fairlead.resolve.runtimes import SECURITY
+from fairlead.resolve.service import ComponentKind, ResolvedComponent, ResolvedWorkers, Scaling, Source
 from fairlead_tests.local.replicas.making import container, order, serving
 
 RUNS: dict[str, Any] = {"command": ["x"]}
@@ -150,3 +151,31 @@ def test_an_artefact_in_a_volume_of_a_cluster_is_refused() -> None:
     with pytest.raises(errors.Unresolvable) as caught:
         fetching.check([Source(uri="pvc://claim/model")])
     assert caught.value.condition == "UnsupportedStorageUri"
+
+
+def test_what_a_runtime_plugin_brings_is_not_noted(tmp_path: Path) -> None:
+    assert unsupported.of_pod(serving(tmp_path, "file:///m", securityContext=dict(SECURITY))) == ()
+    (note,) = unsupported.of_pod(serving(tmp_path, "file:///m", securityContext={**SECURITY, "runAsUser": 1}))
+    assert note.startswith("securityContext has no effect here: ")
+
+
+def test_replicas_of_several_nodes_are_refused(tmp_path: Path) -> None:
+    workers = ResolvedWorkers(
+        pod={},
+        nodes=2,
+        pipeline_parallel_size=2,
+        tensor_parallel_size=1,
+        head_gpus=1,
+        worker_gpus=1,
+        gpu_resource="nvidia.com/gpu",
+    )
+    with pytest.raises(errors.Unresolvable) as caught:
+        unsupported.of_component(component(workers=workers), serving(tmp_path, "file:///m"))
+    assert caught.value.condition == "UnsupportedWorkerSpec"
+    assert caught.value.remedy
+
+
+def test_a_strategy_of_deployments_is_noted(tmp_path: Path) -> None:
+    strategy = component(deployment_strategy={"type": "Recreate"})
+    (note,) = unsupported.of_component(strategy, serving(tmp_path, "file:///m"))
+    assert note.startswith("predictor.deploymentStrategy has no effect here: ")

@@ -12,7 +12,7 @@ __all__ = ["SPEC", "fairlead_autoscalers"]
 SPEC: Final = AutoscalerSpec(
     name="hpa",
     factory="fairlead_autoscaler_hpa.strategy:HpaAutoscaler",
-    modes=frozenset({AutoscalerMode.DECIDES}),
+    modes=frozenset({AutoscalerMode.DECIDES, AutoscalerMode.DELEGATES}),
     metrics=("concurrency", "rps", "cpu", "memory"),
     interval=15.0,
 )

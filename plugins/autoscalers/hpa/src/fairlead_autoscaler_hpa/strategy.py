@@ -1,4 +1,4 @@
-"""The strategy hpa: decides as the HorizontalPodAutoscaler of Kubernetes does.
+"""The strategy hpa: decides as the HorizontalPodAutoscaler of Kubernetes does, or delegates to one.
 
 One decision: each target proposes a number of replicas (`proposals`), the highest proposal is the recommendation,
 and stabilisation windows, policies (`pacing`) and bounds make of it what is asked for.
@@ -7,10 +7,11 @@ and stabilisation windows, policies (`pacing`) and bounds make of it what is ask
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fairlead import Autoscaler, Decision, MetricsWindow, ScalingSpec, TargetKind
-from fairlead_autoscaler_hpa import pacing, proposals
+from fairlead_autoscaler_hpa import objects, pacing, proposals
 from fairlead_autoscaler_hpa.pacing import Recommendation
 from fairlead_autoscaler_hpa.proposals import Proposal, Readiness, Tolerance
 from fairlead_autoscaler_hpa.settings import RESOURCES, Settings
@@ -53,6 +54,10 @@ class HpaAutoscaler(Autoscaler):
             recommendations=(*memory.recommendations, Recommendation(now, wanted)),
         )
         return Decision(replicas=asked, reason=reason, recommended=wanted, figures=figures, memory=kept)
+
+    def manifests(self, spec: ScalingSpec, target: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        """The HorizontalPodAutoscaler; see `Autoscaler.manifests`."""
+        return [objects.horizontal(spec, target)]
 
 
 def _proposal(settings: Settings, target: tuple[str, float, TargetKind], window: MetricsWindow, now: float) -> Proposal:

@@ -17,11 +17,19 @@ class TestContract(AutoscalerContract):
     def scaling(self) -> ScalingSpec:
         return ScalingSpec(min_replicas=1, max_replicas=10, targets=(MetricTarget(metric="concurrency", value=100.0),))
 
+    @pytest.fixture
+    def delegated(self) -> ScalingSpec:
+        return ScalingSpec(min_replicas=1, max_replicas=10)
+
 
 class TestCpuByDefault(TestContract):
     @pytest.fixture
     def scaling(self) -> ScalingSpec:
         return ScalingSpec(min_replicas=2, max_replicas=10)
+
+    @pytest.fixture
+    def delegated(self, scaling: ScalingSpec) -> ScalingSpec:
+        return scaling
 
 
 class TestSeveralMetricsToZero(TestContract):

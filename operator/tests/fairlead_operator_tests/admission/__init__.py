@@ -1,0 +1,1 @@
+"""Admission: defaults, validation, the webhooks that API servers ask, and their certificate."""

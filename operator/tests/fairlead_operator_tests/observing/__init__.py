@@ -1,0 +1,1 @@
+"""What is seen of services in a cluster, and what is told of it."""

@@ -1,0 +1,1 @@
+"""The autoscaler strategy keda of Fairlead: a ScaledObject of KEDA scales, in a cluster."""
