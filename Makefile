@@ -31,10 +31,10 @@ export UV_DEFAULT_INDEX := $(call PIP_CONFIG,index-url)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install emulators lint type unit apart test-plugin fmt bench constraints clean
+.PHONY: help demo test install emulators lint type unit e2e apart test-plugin fmt bench constraints clean
 
 help:
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(if $(wildcard $(STAMP)),install,$(DEMO)) ## run an InferenceService: three protocols, a canary, to zero and back
 	@$(BIN)/python examples/demo.py
@@ -54,7 +54,7 @@ $(STAMP): pyproject.toml constraints.txt core/pyproject.toml operator/pyproject.
 	  then rooms="$(foreach room,$(PLUGINS),--editable $(room)[all]) $(call GROUPS,$(PLUGINS))"; \
 	  else rooms="$(foreach room,$(filter-out $(OF_TORCH),$(PLUGINS)),--editable $(room)[all]) $(call GROUPS,$(filter-out $(OF_TORCH),$(PLUGINS)))"; \
 	    echo "Left out: $(OF_TORCH). There is no torch for the CPU alone; name a folder that has it with pip config set global.find-links."; fi; \
-	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[local,testing,tracing,zstd]" --editable operator --group operator/pyproject.toml:test $$rooms --group dev
+	  VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --constraint constraints.txt --editable "core[client,local,testing,tracing,zstd]" --editable "operator[all]" --group operator/pyproject.toml:test $$rooms --group dev
 	@touch $@
 
 $(DEMO): constraints.txt core/pyproject.toml plugins/runtimes/sklearn/pyproject.toml | $(UV)
@@ -72,6 +72,9 @@ type: install ## mypy, strict
 ALONE := $(wildcard $(addprefix tests/integration/test_,workers*.py drain.py attacks*.py comparison.py fuzz*.py \
   platform_attacks.py platform_faults.py platform_rollout.py platform_zero.py))
 
+# What changes a cluster: that of KUBECONFIG, where it is set. Nothing else here touches one.
+CLUSTERED := tests/support operator/tests/fairlead_operator_tests/running
+
 # Servers that are no Python packages; without npm or apt-get the tests that need them are skipped, and say so.
 EMULATORS := build/emulators
 
@@ -87,11 +90,14 @@ emulators: ## what tests of storage run against: an Azure emulator and a contain
 
 unit: install emulators ## pytest
 ifneq ($(PYTEST_ARGS),)
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@env -u KUBECONFIG $(BIN)/pytest $(PYTEST_ARGS)
 else
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile core/tests operator/tests plugins tests $(addprefix --ignore=,$(ALONE))
-	@$(BIN)/pytest $(ALONE)
+	@env -u KUBECONFIG $(BIN)/pytest --numprocesses 2 --dist loadfile core/tests operator/tests plugins tests $(addprefix --ignore=,$(ALONE))
+	@env -u KUBECONFIG $(BIN)/pytest $(ALONE)
 endif
+
+e2e: install ## what runs in a cluster: that of KUBECONFIG, or one in memory where it is not set
+	@$(BIN)/pytest $(CLUSTERED) $(PYTEST_ARGS)
 
 apart: install ## what cannot share the environment of all others
 	@$(MAKE) --no-print-directory test-plugin P=explainers/alibi
@@ -110,7 +116,7 @@ bench: install ## compare with KServe and others; BENCH_ARGS='--only v1' for a p
 	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
 
 constraints: install ## pin again what was tried together
-	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra local --extra testing --extra tracing --extra zstd --group dev --group operator/pyproject.toml:test $(call GROUPS,$(PLUGINS)) core/pyproject.toml operator/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
+	@$(UV) pip compile --quiet --upgrade --no-header --no-annotate --extra all --extra client --extra local --extra testing --extra tracing --extra zstd --group dev --group operator/pyproject.toml:test $(call GROUPS,$(PLUGINS)) core/pyproject.toml operator/pyproject.toml $(PLUGINS:=/pyproject.toml) | grep "^[a-z0-9].*==" | sed 's/+cpu$$//' > constraints.new
 	@mv constraints.new constraints.txt
 
 clean: ## remove everything that make made

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import sys
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +56,21 @@ def test_a_distribution_has_a_readme_that_is_named_for_it(folder: Path) -> None:
 @distributions
 def test_the_tests_of_a_distribution_are_in_a_package_that_is_named_for_it(folder: Path) -> None:
     assert (folder / "tests" / f"{import_name(folder)}_tests" / "__init__.py").exists()
+
+
+def test_the_operator_declares_every_library_that_it_imports() -> None:
+    folder = workspace.ROOT / "operator"
+    declared = {re.split(r"[^\w.-]", each)[0] for each in workspace.project(folder)["dependencies"]}
+    owners = metadata.packages_distributions()
+    undeclared = set()
+    for path in (folder / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for library in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {import_name(folder)}:
+                if not declared & {owner.lower().replace("_", "-") for owner in owners.get(library, [library])}:
+                    undeclared.add(library)
+    assert undeclared == set()
 
 
 @plugins

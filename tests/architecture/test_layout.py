@@ -20,7 +20,9 @@ LONGEST_MODULE = 500
 
 
 def test_folders_that_hold_rooms_are_no_packages() -> None:
-    holders = [workspace.ROOT / name for name in ("core", "operator", "plugins", "tests", "benchmarks")]
+    holders = [
+        workspace.ROOT / name for name in ("core", "operator", "plugins", "tests", "tests/support", "benchmarks")
+    ]
     holders += [folder for kind in (workspace.ROOT / "plugins").glob("*/") for folder in (kind, *kind.glob("*/"))]
     holders += [folder for room in workspace.distribution_folders() for folder in (room / "src", room / "tests")]
     assert [workspace.shown(folder) for folder in holders if (folder / "__init__.py").exists()] == []
@@ -50,8 +52,9 @@ def test_every_folder_of_tests_is_a_package() -> None:
     assert [workspace.shown(folder) for folder in _test_folders() if not (folder / "__init__.py").exists()] == []
 
 
-def test_packages_of_tests_have_names_of_their_own() -> None:
-    packages = sorted({_outermost_package(folder) for folder in _test_folders()})
+def test_packages_of_tests_and_what_they_share_have_names_of_their_own() -> None:
+    shared = [path.parent for path in (workspace.ROOT / "tests" / "support").glob("*/__init__.py")]
+    packages = sorted({_outermost_package(folder) for folder in (*_test_folders(), *shared)})
     names = [package.name for package in packages]
     assert len(names) == len(set(names)), names
     assert not set(names) & set(sys.stdlib_module_names)

@@ -17,8 +17,11 @@ from architecture import workspace
 from fairlead import errors
 
 HEAVY = (
+    "aiohttp",
     "fastapi",
     "grpc",
+    "kopf",
+    "kubernetes",
     "numpy",
     "orjson",
     "pandas",
@@ -73,6 +76,7 @@ def test_another_name_is_an_attribute_error() -> None:
         "fairlead.autoscaling.buckets",
         "fairlead.cli.main",
         "fairlead.cli.plugins",
+        "fairlead.client",
         "fairlead.contracts",
         "fairlead.contracts.autoscaler",
         "fairlead.contracts.explainer",
@@ -83,6 +87,8 @@ def test_another_name_is_an_attribute_error() -> None:
         "fairlead.hookspecs",
         "fairlead.plugins",
         "fairlead.settings",
+        "fairlead_operator",
+        "fairlead_operator.cli",
     ],
 )
 def test_importing_it_loads_no_library_that_it_does_not_need(module: str) -> None:
@@ -108,6 +114,50 @@ def _loaded_by(statement: str) -> set[str]:
     script = f"import sys; {statement}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
+
+
+# -- modules --------------------------------------------------------------------------------------------
+
+
+def _said_to_be_public(tree: ast.Module) -> set[str] | None:
+    """What a module lists in ``__all__``; None where it has no such list, or makes it."""
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and target.id == "__all__" and isinstance(value, ast.List | ast.Tuple):
+            return set(ast.literal_eval(value))
+    return None
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """The names that a module binds, wherever."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+@pytest.mark.parametrize("folder", workspace.distribution_folders(), ids=workspace.shown)
+def test_what_a_module_says_is_public_is_there(folder: Path) -> None:
+    wrong = {}
+    for path in (folder / "src").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if missing := (_said_to_be_public(tree) or set()) - _bound(tree):
+            wrong[workspace.shown(path)] = missing
+    assert wrong == {}
+
+
+def test_every_module_of_the_operator_says_what_is_public() -> None:
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8")) for path in (workspace.ROOT / "operator/src").rglob("*.py")
+    }
+    silent = [path for path, tree in trees.items() if len(tree.body) > 1 and _said_to_be_public(tree) is None]
+    assert [workspace.shown(path) for path in silent] == []
 
 
 # -- errors ---------------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ def markdown_files() -> list[Path]:
     """Every page that people read."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     pages += [folder / "README.md" for folder in distribution_folders()]
-    pages += [*(ROOT / "examples").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
-    return sorted(page for page in pages if page.exists())
+    pages += [page for room in ("benchmarks", "examples", "operator") for page in (ROOT / room).rglob("*.md")]
+    return sorted({page for page in pages if page.exists()})
 
 
 def shown(path: Path) -> str:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from fairlead.api import crds
 from fairlead_apiserver import ApiServer, Cluster
 from fairlead_apiserver.cluster import Refused
-
-from fairlead.api import crds
 
 __all__ = ["GRAPH", "ISVC", "beside", "operated"]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from fairlead_apiserver import ApiServer, Cluster
 
 import fairlead
 from comparison.environments import environment
 from e2e.clusters import GRAPH, ISVC, operated
 from fairlead import api, errors
 from fairlead.api import crds
+from fairlead_apiserver import ApiServer, Cluster
 
 HERE: Final = Path(__file__).parent
 

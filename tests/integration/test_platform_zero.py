@@ -21,7 +21,8 @@ from integration.platforms import Platform, constant, isvc, platform
 from integration.servers import custom, pulse
 
 PULSE = {"serving.kserve.io/autoscalerClass": "pulse"}
-ROUNDS = 50
+PULSING = tuple(f"pulsing-{number}" for number in range(5))
+ROUNDS = 10  # of each of these
 
 
 @pytest.fixture(scope="module")
@@ -66,29 +67,34 @@ def test_a_transformer_at_zero_is_woken_before_its_predictor(running: Platform, 
 
 @pytest.mark.timeout(240)
 def test_fifty_rounds_between_zero_and_one_lose_no_request(running: Platform, tmp_path: Path) -> None:
-    running.declare(custom("pulsing", tmp_path / "pulsing", annotations=PULSE, minReplicas=0), "pulsing.yaml")
-    running.wait_ready("pulsing")
+    for name in PULSING:
+        running.declare(custom(name, tmp_path / name, annotations=PULSE, minReplicas=0), f"{name}.yaml")
+    for name in PULSING:
+        running.wait_ready(name)
     outcomes: collections.Counter[str] = collections.Counter()
-    lives: set[int] = set()
+    lives: dict[str, set[int]] = {name: set() for name in PULSING}
     stop = threading.Event()
-    dice = random.Random(7)
 
-    def ask(seed: int) -> None:
+    def ask(name: str, seed: int) -> None:
         mine = random.Random(seed)
         while not stop.is_set():
-            answer = running.ask("pulsing")
+            answer = running.ask(name)
             outcomes[str(answer.status_code)] += 1
             if answer.status_code == 200:
-                lives.add(answer.json()["pid"])
+                assert answer.json()["name"] == name
+                lives[name].add(answer.json()["pid"])
             else:
                 assert answer.headers["retry-after"]
             # Pauses around the time after which the strategy lets go, so that requests meet every step of the way.
             stop.wait(mine.uniform(0.2, 2.2))
 
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask, dice.randrange(1000)) for _ in range(2)]
+    def done() -> bool:
+        return all(len(each) >= ROUNDS for each in lives.values())
+
+    with ThreadPoolExecutor(2 * len(PULSING)) as pool:
+        asking = [pool.submit(ask, name, seed) for seed, name in enumerate((*PULSING, *PULSING))]
         try:
-            eventually(lambda: len(lives) >= ROUNDS or any(each.done() for each in asking), patience=200)
+            eventually(lambda: done() or any(each.done() for each in asking), patience=200)
         finally:
             stop.set()
         for each in asking:

@@ -70,6 +70,8 @@ class Applier:
             try:
                 await self._one(key, owner, each, live.get(_name(each)))
             except (errors.ObjectRefused, errors.ObjectNotFound, errors.ObjectConflict) as error:
+                if isinstance(error, errors.ObjectConflict) and error.status:  # it changed in this moment
+                    raise errors.ClusterUnavailable(error.reason, status=error.status) from error
                 problems.append(_problem(each, error))
         return tuple(problems)
 
@@ -138,9 +140,8 @@ class Applier:
         try:
             return await self._cluster.apply(wanted, force=False)
         except errors.ObjectConflict:
-            metadata = wanted["metadata"]
-            found = await self._cluster.get(kinds.of(wanted), metadata["name"], metadata.get("namespace"))
-            if not _is_of(found, owner):
+            found = await self._found(wanted)
+            if found is not None and not _is_of(found, owner):
                 raise errors.ObjectConflict(_taken(wanted, owner)) from None
             return await self._cluster.apply(wanted, force=True)
 

@@ -70,6 +70,7 @@ def _watch(registry: kopf.OperatorRegistry, operator: Operator, kind: Kind) -> N
 
     @kopf.on.event(*where, id=f"tell-{kind.plural}", registry=registry)
     async def tell(event: Mapping[str, Any], body: Mapping[str, Any], **_: Any) -> None:
+        operator.known()  # kopf calls this once the indices of all kinds are filled
         if event["type"] == "DELETED":
             operator.world.drop(_plain(kind, body))
         elif event["type"] is None:

@@ -22,6 +22,8 @@ _DEPLOYMENT: Final = "Deployment"
 _COMPONENT: Final = "component"
 _WORKER: Final = "-worker"
 _INGRESS: Final = "IngressReady"
+_ADVICE: Final = "Advice"
+_LONGEST: Final = 4000
 _ASKED_BY_READY: Final = frozenset({_INGRESS, "PredictorReady", "TransformerReady", "ExplainerReady"})
 _WAITING: Final = Ingress(ready=False, reason="NotReady", message="Nothing of the service is there yet.")
 
@@ -38,6 +40,7 @@ class Seen:
             be resolved: then they come as before, where its components answer.
         generation: the generation of the InferenceService that this is about.
         problems: what could not be rendered.
+        notes: what its user should know beside that, one sentence each.
     """
 
     objects: Mapping[tuple[str, str], Manifest] = dataclasses.field(default_factory=dict)
@@ -46,6 +49,7 @@ class Seen:
     routes: Ingress | None = None
     generation: int = 1
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def observe(service: ResolvedService | Unresolved, seen: Seen) -> ServiceObservation:

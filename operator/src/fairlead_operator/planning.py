@@ -64,12 +64,14 @@ class Plan:
         surroundings: what it was rendered in.
         desired: its objects; None where they stay as they are.
         problems: what is wrong, while the rest is done.
+        notes: what is said and has no effect, and what else its user should know: one sentence each.
     """
 
     subject: ResolvedService | Unresolved
     surroundings: Surroundings
     desired: Desired | None
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 def plan(manifest: Manifest, known: Known) -> Plan:
@@ -100,8 +102,10 @@ def plan(manifest: Manifest, known: Known) -> Plan:
         word = error.condition if isinstance(error, errors.Unresolvable) else "RenderingFailed"
         subject = _unresolved(surroundings.owner, word, str(error))
         return Plan(subject=subject, surroundings=surroundings, desired=None, problems=configured.problems)
+    of_all = read(known.cluster, None, {}).notes  # what concerns every service is told of none
+    notes = (*(each for each in configured.notes if each not in of_all), *subject.warnings)
     problems = (*configured.problems, *desired.problems)
-    return Plan(subject=subject, surroundings=surroundings, desired=desired, problems=problems)
+    return Plan(subject=subject, surroundings=surroundings, desired=desired, problems=problems, notes=notes)
 
 
 def _subject(manifest: Manifest, surroundings: Surroundings, known: Known) -> ResolvedService | Unresolved:

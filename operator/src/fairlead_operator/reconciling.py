@@ -43,6 +43,8 @@ _FINALIZER: Final = "inferenceservice.finalizers"
 _SERVICE: Final = kinds.BY_KIND["InferenceService"]
 _EVENT: Final = kinds.BY_KIND["Event"]
 _APP: Final = "isvc."
+_AGAIN: Final = 60.0
+"""Seconds after which what was refused is tried again: nobody tells when its reason has gone."""
 
 
 class Reconciler:
@@ -104,8 +106,11 @@ class Reconciler:
         if _is_frozen(manifest):
             return None
         plan = await self._plan(key, manifest)
-        await self._report(key, manifest, plan, (*plan.problems, *await self._make(key, plan)))
-        return None
+        if self._lacks(key, manifest, plan) and not await self._is_there(key, manifest):
+            return None
+        refused = await self._make(key, plan)
+        await self._report(key, manifest, plan, (*plan.problems, *refused))
+        return _AGAIN if refused else None
 
     # -- what is to be there ------------------------------------------------------------------------
 
@@ -123,6 +128,25 @@ class Reconciler:
             strategies=self._installed.strategies,
         )
         return planning.plan(manifest, known)
+
+    def _lacks(self, key: Key, manifest: Manifest, plan: Plan) -> bool:
+        """Whether something is not there of a service that has been looked at before."""
+        if plan.desired is None or not manifest.get("status"):
+            return False
+        there = self._world.children(key)
+        return any((each["kind"], each["metadata"]["name"]) not in there for each in plan.desired.objects)
+
+    async def _is_there(self, key: Key, manifest: Manifest) -> bool:
+        """Whether a service is there: where no watch has told that it is gone, its objects must not come back."""
+        try:
+            live = await self._cluster.get(_SERVICE, key[1], key[0])
+        except errors.ObjectNotFound:
+            self._world.drop(manifest)
+            return False
+        if live["metadata"]["uid"] == manifest["metadata"].get("uid"):
+            return True
+        self._world.put({**live, "kind": _SERVICE.name})
+        return False
 
     async def _make(self, key: Key, plan: Plan) -> tuple[Problem, ...]:
         """Make what is planned; returns what is in the way."""
@@ -150,7 +174,8 @@ class Reconciler:
         try:
             written = await self._cluster.patch(_SERVICE, key[1], key[0], patch, "status")
         except errors.ObjectNotFound:
-            return  # it was deleted in this moment
+            self._world.drop(manifest)  # it was deleted, and no watch has told of it yet
+            return
         metrics.WRITTEN.labels(_SERVICE.name, "status").inc()
         self._world.put({**written, "kind": _SERVICE.name}, quiet=True)
         for each in events.of_change(key[1], previous, after):
@@ -166,6 +191,7 @@ class Reconciler:
             pods={name: tuple(each) for name, each in pods.items()},
             generation=plan.surroundings.owner.generation,
             problems=problems,
+            notes=plan.notes,
         )
         if isinstance(plan.subject, ResolvedService):
             seen = dataclasses.replace(

@@ -30,6 +30,9 @@ _PAUSE: Final = 1.0
 """Seconds in which events of a list that was read again are taken for one."""
 
 _CONFIG: Final = "ConfigMap"
+_AGAIN: Final = 5.0
+"""Seconds after which a kind is listed again that could not be."""
+
 _OF_HOME: Final = 15.0
 """Seconds between two looks at the operator's own ConfigMap, where no watch tells of it."""
 
@@ -88,12 +91,13 @@ class Resync:
                     wanted = {each.name for each in LISTED}
                     due = loop.time() + self._interval
             for kind in LISTED:
-                if kind.name in wanted:
-                    await self._list(kind)
+                if kind.name in wanted and not await self._list(kind):
+                    loop.call_later(_AGAIN, self.ask, kind.name)
 
-    async def _list(self, kind: Kind) -> None:
+    async def _list(self, kind: Kind) -> bool:
+        """List a kind; returns False where that is to be tried again soon."""
         if kind.name in OPTIONAL and kind.served_as not in self._world.apis():
-            return
+            return True
         labels = kinds.SELECTOR if kind in LABELLED else ""
         fields = f"metadata.name={CONFIG_MAP}" if kind.name == _CONFIG else ""
         namespaces: tuple[str | None, ...] = self._namespaces if kind.namespaced and self._namespaces else (None,)
@@ -107,5 +111,6 @@ class Resync:
                 versions.append(version)
         except errors.ClusterError as error:
             _log.warning("%s cannot be listed: %s", kind.plural, error)
-            return
+            return not isinstance(error, errors.ClusterUnavailable)
         self._world.replace(kind.name, found, min(versions, key=lambda each: int(each) if each.isdigit() else 0))
+        return True

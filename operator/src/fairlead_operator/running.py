@@ -39,6 +39,9 @@ __all__ = ["Operator"]
 
 _log = logging.getLogger("fairlead.operator")
 
+_PAUSE: Final = 1.0
+"""Seconds before work that ended begins anew."""
+
 _SETTLING: Final = 0.05
 """Seconds in which changes that come together are taken for one."""
 
@@ -64,6 +67,7 @@ class Operator:
         self._tasks: list[asyncio.Task[None]] = []
         self._resync: Resync | None = None
         self._reconciler: Reconciler | None = None
+        self._known = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
 
     async def credentials(self) -> Configuration:
@@ -107,7 +111,12 @@ class Operator:
         )
 
         async def work() -> None:
-            await self._work(loops)
+            while True:
+                try:
+                    await self._work(loops)
+                except Exception:  # noqa: BLE001  # whoever leads and does nothing would keep others from working
+                    _log.exception("the work ended, and begins anew")
+                await asyncio.sleep(_PAUSE)
 
         if self._options.elects:
             leading = lead(cluster, self._options.namespace, self._options.identity, work)
@@ -131,6 +140,10 @@ class Operator:
         async for each in server(self._cluster, self._options)(answer):
             yield each
 
+    def known(self) -> None:
+        """Take note that all there is has been told of: before, nobody acts on half of the world."""
+        self._known.set()
+
     def relisted(self, kind: str) -> None:
         """Take note that a watch began anew."""
         if self._resync is not None:
@@ -147,6 +160,7 @@ class Operator:
 
     async def _work(self, loops: Loops) -> None:
         metrics.LEADING.set(1)
+        await self._known.wait()
         for key in self.world.services():
             self._queue.add(key)
         try:

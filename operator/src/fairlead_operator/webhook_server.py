@@ -95,7 +95,7 @@ class WebhookServer:
                     yield await self._announced(found)
                 bundle = found
         finally:
-            await runner.cleanup()
+            await _ended(runner)
 
     async def _exchanged(self, context: ssl.SSLContext, bundle: Bundle) -> Bundle:
         """The certificate that is used from now on; the same where there is no better one."""
@@ -115,6 +115,16 @@ class WebhookServer:
             await self._announce(client)
         found: WebhookClientConfig = client
         return found
+
+
+async def _ended(runner: web.AppRunner) -> None:
+    """Let answers that are on their way be sent, and then wait for no client to say goodbye."""
+    connections = runner.server.connections if runner.server is not None else []
+    transports = [each.transport for each in connections if each.transport is not None]
+    await runner.cleanup()
+    for each in transports:
+        each.abort()
+    await asyncio.sleep(0)  # the sockets are closed in the next turn
 
 
 def _load(context: ssl.SSLContext, bundle: Bundle) -> None:

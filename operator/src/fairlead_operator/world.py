@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -28,6 +29,8 @@ _SERVICE: Final = "InferenceService"
 _OF_ALL: Final = frozenset({"ClusterServingRuntime", "ClusterStorageContainer", "CustomResourceDefinition"})
 _CHILDREN: Final = frozenset({*(each.name for each in kinds.CHILDREN), kinds.POD.name})
 _NOT_KEPT: Final = ("managedFields",)
+_REMEMBERED: Final = 10_000
+"""How many objects that went away are remembered: as many as may go while one request is answered."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class World:
         self._by_kind: dict[str, dict[tuple[str, str], None]] = {}
         self._children: dict[Key, dict[Identity, None]] = {}
         self._parsed: dict[str, tuple[Manifest, ...]] = {}
+        self._gone: OrderedDict[str, int] = OrderedDict()
 
     # -- changes ------------------------------------------------------------------------------------
 
@@ -70,6 +74,8 @@ class World:
         uid = str(metadata.get("uid", ""))
         if before is not None and before.uid == uid and version <= before.version:
             return False
+        if version <= self._gone.get(uid, -1):
+            return False  # an answer, or a list, that is older than the word of its end
         owner = _owner(manifest)
         if before is not None and before.owner != owner:
             self._unlink(identity, before)
@@ -84,8 +90,11 @@ class World:
     def drop(self, manifest: Mapping[str, Any]) -> bool:
         """Take note that an object is gone; returns whether that is news."""
         identity = _identity(manifest)
+        metadata = manifest["metadata"]
+        uid = str(metadata.get("uid", ""))
+        self._bury(uid, _number(metadata.get("resourceVersion")))
         before = self._held.get(identity)
-        if before is None or before.uid != str(manifest["metadata"].get("uid", "")):
+        if before is None or before.uid != uid:
             return False
         self._remove(identity, before)
         return True
@@ -106,6 +115,7 @@ class World:
         for identity in [(kind, *each) for each in self._by_kind.get(kind, {})]:
             before = self._held[identity]
             if identity not in found and before.version <= newest:
+                self._bury(before.uid, before.version)
                 self._remove(identity, before)
 
     # -- questions ----------------------------------------------------------------------------------
@@ -166,6 +176,14 @@ class World:
         self._by_kind[identity[0]].pop(identity[1:], None)
         self._unlink(identity, held)
         self._tell(identity, held.owner)
+
+    def _bury(self, uid: str, version: int) -> None:
+        """Remember that an object was gone at a version; it may come back when its label does."""
+        if not uid:
+            return
+        self._gone[uid] = max(version, self._gone.pop(uid, 0))
+        if len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
 
     def _unlink(self, identity: Identity, held: _Held) -> None:
         if held.owner is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 import ssl
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -116,10 +117,11 @@ class Webhooks:
             self._session = aiohttp.ClientSession()
         timeout = aiohttp.ClientTimeout(total=hook.get("timeoutSeconds", 10))
         context = self._context(client.get("caBundle", "")) if url.startswith("https") else True
-        async with self._session.post(url, json=question, timeout=timeout, ssl=context) as answer:
-            if answer.status != 200:
-                raise ValueError(f"an error on the server ({answer.status}) has prevented the request from succeeding")
-            data = await answer.json()
+        post = functools.partial(self._session.post, url, json=question, timeout=timeout, ssl=context)
+        try:
+            data = await _read(post)
+        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+            data = await _read(post)  # A connection that was kept may have been left by the webhook meanwhile.
         found: dict[str, Any] = data["response"]
         if found["uid"] != question["request"]["uid"]:
             raise ValueError(f"expected response.uid={question['request']['uid']}, got {found['uid']}")
@@ -136,6 +138,14 @@ class Webhooks:
             data = base64.b64decode(bundle).decode() if bundle else None
             self._contexts[bundle] = ssl.create_default_context(cadata=data)
         return self._contexts[bundle]
+
+
+async def _read(post: Callable[[], Any]) -> dict[str, Any]:
+    async with post() as answer:
+        if answer.status != 200:
+            raise ValueError(f"an error on the server ({answer.status}) has prevented the request from succeeding")
+        found: dict[str, Any] = await answer.json()
+        return found
 
 
 def _ruled(rule: Mapping[str, Any], request: Request, operation: str) -> bool:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import orjson
+
 from fairlead_apiserver.decoding import named
 from fairlead_apiserver.failures import Cause
 from fairlead_apiserver.schemas import Node
@@ -18,10 +20,16 @@ _MISSING: Final = object()
 
 
 def broken(node: Node, value: Any, old: Any = _MISSING, path: str = "") -> Iterator[Cause]:
-    """What is wrong with a value; ``old`` is what it was, where it was."""
-    yield from _types(node, value, path)
+    """What is wrong with a value; ``old`` is what it was, where it was.
+
+    A value that was there before and is not changed is not held to a schema that may have become stricter.
+    """
+    same = old is not _MISSING and old == value
+    if not same:
+        yield from _types(node, value, path)
+        if node.raw:
+            yield from _bounds(node.raw, value, path)
     if node.raw:
-        yield from _bounds(node.raw, value, path)
         yield from _choices(node.raw, value, path)
     if isinstance(value, dict):
         for key in node.required:
@@ -36,7 +44,16 @@ def broken(node: Node, value: Any, old: Any = _MISSING, path: str = "") -> Itera
     elif isinstance(value, list) and node.items is not None:
         yield from _items(node, value, old, path)
     if "x-kubernetes-validations" in node.raw:
-        yield from _rules(node.raw["x-kubernetes-validations"], value, old, path)
+        seen, before = (value, old) if path else (_root(value), _root(old))
+        yield from _rules(node.raw["x-kubernetes-validations"], seen, before, path)
+
+
+def _root(value: Any) -> Any:
+    """What rules see of an object: of its metadata the name alone."""
+    if not isinstance(value, dict) or "metadata" not in value:
+        return value
+    metadata = {key: each for key, each in value["metadata"].items() if key in ("name", "generateName")}
+    return {**value, "metadata": metadata}
 
 
 def _types(node: Node, value: Any, path: str) -> Iterator[Cause]:
@@ -139,21 +156,43 @@ def _rules(rules: list[dict[str, Any]], value: Any, old: Any, path: str) -> Iter
         optional = bool(rule.get("optionalOldSelf"))
         if transition and old is _MISSING and not optional:
             continue
-        names = {"self": value}
+        if not transition and old is not _MISSING and old == value:
+            continue
+        names = {"self": _mentioned(rule["rule"], "self", value)}
         if transition and old is not _MISSING:
-            names["oldSelf"] = old
-        fault = _judged(rule["rule"], names)
+            names["oldSelf"] = _mentioned(rule["rule"], "oldSelf", old)
+        fault = _judged(rule["rule"], orjson.dumps(names, option=orjson.OPT_SORT_KEYS))
         if fault is not None:
             where = f"{path}{rule.get('fieldPath', '')}".lstrip(".")
             text = rule.get("message") or fault or f"failed rule: {rule['rule']}"
             yield Cause.of(rule.get("reason", "FieldValueInvalid"), where, text, value)
 
 
-def _judged(rule: str, names: Mapping[str, Any]) -> str | None:
+def _mentioned(rule: str, name: str, value: Any) -> Any:
+    """The part of a value that a rule speaks of, so that a verdict holds for all values that share it."""
+    fields = _fields(rule, name)
+    if fields is None or not isinstance(value, dict):
+        return value
+    return {key: each for key, each in value.items() if key in fields}
+
+
+@functools.cache
+def _fields(rule: str, name: str) -> frozenset[str] | None:
+    """The fields of ``self`` that a rule names, or None where it speaks of all of it."""
+    named = re.findall(rf"(?<![.\w]){name}\b(\.\w+)?(?!\w)(?!\s*\()", rule)
+    every = len(re.findall(rf"\b{name}\b", rule))
+    if len(named) != every or not all(named):
+        return None
+    return frozenset(each[1:] for each in named)
+
+
+@functools.lru_cache(maxsize=50_000)
+def _judged(rule: str, names: bytes) -> str | None:
     from celpy import adapter, evaluation
 
     try:
-        verdict = _program(rule).evaluate({key: adapter.json_to_cel(value) for key, value in names.items()})
+        given = {key: adapter.json_to_cel(value) for key, value in orjson.loads(names).items()}
+        verdict = _program(rule).evaluate(given)
     except evaluation.CELEvalError as error:
         return f"rule evaluation error: {error.args[0]}"
     return None if verdict else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from fairlead_apiserver.cluster import Cluster
 from fairlead_apiserver.fixtures import apiserver, cluster, clusters, memory, namespace
-
 from fairlead_apiserver_tests import manifests
 
 __all__ = ["apiserver", "cluster", "clusters", "memory", "namespace", "widgets"]

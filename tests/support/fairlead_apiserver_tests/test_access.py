@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fairlead_apiserver.cluster import Cluster, Refused
 
+from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver_tests.manifests import Manifest, config
 
 RBAC = "rbac.authorization.k8s.io/v1"

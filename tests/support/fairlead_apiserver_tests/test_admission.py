@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead_apiserver.cluster import Cluster, Refused
 
+from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver_tests import hooks
 from fairlead_apiserver_tests.hooks import Hook
 from fairlead_apiserver_tests.manifests import GROUP, widget

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from fairlead_apiserver.cluster import Cluster, Refused
 
+from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver_tests.manifests import APPS, GROUP, Manifest, config, deployment, service, widget
 
 pytestmark = pytest.mark.usefixtures("widgets")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from fairlead_apiserver import foreign
 from fairlead_apiserver.cluster import Cluster, Refused
-
 from fairlead_apiserver_tests.manifests import GROUP, Manifest, definition, widget
 
 CRD = "apiextensions.k8s.io/v1", "CustomResourceDefinition"

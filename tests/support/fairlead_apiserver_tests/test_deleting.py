@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from fairlead_apiserver.cluster import Cluster, Refused
 
+from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver_tests.manifests import GROUP, Manifest, config, widget
 
 pytestmark = pytest.mark.usefixtures("widgets")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import urllib3
+
 from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver.faults import RESET
 from fairlead_apiserver.server import ApiServer
-
 from fairlead_apiserver_tests.manifests import config
 
 

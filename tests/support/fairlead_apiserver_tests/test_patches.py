@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
-from fairlead_apiserver.cluster import Cluster, Refused
 
+from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver_tests.manifests import APPS, GROUP, config, deployment, widget
 
 _JSON: Final = "application/json-patch+json"

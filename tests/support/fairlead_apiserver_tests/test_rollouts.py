@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from fairlead_apiserver.cluster import Cluster
 from fairlead_apiserver.server import ApiServer
-
 from fairlead_apiserver_tests.manifests import APPS, Manifest, deployment
 
 

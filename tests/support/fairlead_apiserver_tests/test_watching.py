@@ -3,9 +3,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
 from fairlead_apiserver.cluster import Cluster
 from fairlead_apiserver.server import ApiServer
-
 from fairlead_apiserver_tests.manifests import GROUP, config, widget
 
 pytestmark = pytest.mark.usefixtures("widgets")

@@ -159,8 +159,13 @@ def check_uri(uri: str, place: str, catalogue: Catalogue) -> None:
 
 
 def unfetched(sources: tuple[Source, ...], place: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """What to know of addresses that are in order, and that no installed provider takes: one sentence each."""
-    found = []
+    """What to know of addresses that are in order, and that no installed provider takes: one sentence each.
+
+    Where Secrets are sealed it is an init container that fetches, with providers of its own.
+    """
+    found: list[str] = []
+    if catalogue.vault.sealed:
+        return ()
     for source in sources:
         match = _SCHEME.match(source.uri)
         if match is None or provider(source.uri, catalogue) or _declared(source.uri, catalogue):

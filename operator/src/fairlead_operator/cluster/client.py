@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,7 @@ _JSON: Final = "application/json"
 _TIMEOUT: Final = 30.0
 _PAGE: Final = 500
 _MESSAGE: Final = 2000
-_TRY_AGAIN: Final = (408, 425, 429, 500, 502, 503, 504)
+_TRY_AGAIN: Final = (408, 410, 425, 429, 500, 502, 503, 504)
 
 
 class Cluster:
@@ -150,8 +150,12 @@ class Cluster:
         }
         try:
             await self._ask("DELETE", kind.path(namespace, name), (), options)
-        except (errors.ObjectNotFound, errors.ObjectConflict):
+        except errors.ObjectNotFound:
             return
+        except errors.ObjectConflict as conflict:
+            with contextlib.suppress(errors.ObjectNotFound):
+                if (await self.get(kind, name, namespace))["metadata"].get("uid") == uid:
+                    raise errors.ClusterUnavailable(conflict.reason, status=conflict.status) from conflict
 
     async def version(self) -> tuple[int, int]:
         """Major and minor version of the server."""
@@ -200,7 +204,7 @@ def _parsed(content: bytes) -> Manifest:
 def _error(status: int, told: Manifest, content: bytes, asked: str, retry_after: str | None) -> errors.ClusterError:
     message = str(told.get("message") or content.decode(errors="replace")).strip()[:_MESSAGE]
     reason = f"The API server answers {asked} with {status}: {message}"
-    if status in (404, 410):
+    if status == 404:
         return errors.ObjectNotFound(reason, status=status)
     if status == 409:
         return errors.ObjectConflict(reason, status=status)
@@ -238,7 +242,7 @@ async def credentials(kubeconfig: Path | None = None) -> Configuration:
     return settings
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connected(kubeconfig: Path | None = None) -> AsyncIterator[Cluster]:
     """The API server of `credentials`.
 

@@ -211,6 +211,9 @@ class _Any(dict[str, str]):
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ARG002  # the interface of a mapping
         return "any"
 
+    def __bool__(self) -> bool:
+        return True
+
 
 def _host_template(value: Any) -> str | None:
     known = placeholders.scope("name", "namespace", _Any(), _Any(), IngressDomain="example.com")

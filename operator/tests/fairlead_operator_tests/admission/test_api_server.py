@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead_apiserver import ApiServer, Cluster
-from fairlead_apiserver.cluster import Refused
 
 from fairlead.api import crds
+from fairlead_apiserver import ApiServer, Cluster
+from fairlead_apiserver.cluster import Refused
 from fairlead_operator import certificates, webhooks
 from fairlead_operator.cluster import client
 from fairlead_operator.keeping import Keeper

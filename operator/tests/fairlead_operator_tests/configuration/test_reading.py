@@ -202,6 +202,12 @@ def test_the_image_of_art_has_the_version_as_its_tag() -> None:
     assert found.resolve.art_image == "example.com/art@sha256:0"
 
 
+def test_hosts_may_be_made_of_labels_and_annotations() -> None:
+    template = "{{ .Name }}.{{ .Labels.team }}.{{ .Annotations.stage }}.{{ .IngressDomain }}"
+    found = read(config_map("ingress.domainTemplate", template))
+    assert (found.config.resolve.domain_template, found.problems) == (template, ())
+
+
 # -- what is refused ------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,35 @@ def test_a_list_shows_what_went_away_but_not_what_came_after_it() -> None:
     assert seen.world.children(("default", "newer"))
 
 
+def test_an_answer_that_comes_after_the_word_of_the_end_brings_nothing_back() -> None:
+    seen = Watched()
+    seen.world.put(an_object("InferenceService", "iris", 5))
+    seen.world.drop(an_object("InferenceService", "iris", 8))
+    seen.since()
+    assert not seen.world.put(an_object("InferenceService", "iris", 7))
+    seen.world.replace("InferenceService", [an_object("InferenceService", "iris", 5)], "6")
+    assert seen.since() == set()
+    assert seen.world.services() == []
+    assert seen.world.put(an_object("InferenceService", "iris", 9, uid="another"))
+
+
+def test_an_object_that_a_list_has_lost_does_not_come_back_with_an_older_list() -> None:
+    seen = Watched()
+    seen.world.put(child("Deployment", "iris-predictor", 5))
+    seen.world.replace("Deployment", [], "9")
+    seen.world.replace("Deployment", [child("Deployment", "iris-predictor", 5)], "7")
+    assert seen.world.children(IRIS) == {}
+
+
+def test_an_object_whose_label_comes_back_is_known_again() -> None:
+    seen = Watched()
+    seen.world.put(child("Deployment", "iris-predictor", 5))
+    seen.world.drop(an_object("Deployment", "iris-predictor", 6))
+    assert seen.since() == {IRIS}
+    assert seen.world.put(child("Deployment", "iris-predictor", 7))
+    assert set(seen.world.children(IRIS)) == {("Deployment", "iris-predictor")}
+
+
 def test_runtimes_and_settings_bear_on_all_services_that_they_count_for() -> None:
     seen = Watched()
     for namespace in ("default", "other"):

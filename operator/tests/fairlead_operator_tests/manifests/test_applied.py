@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+
 from fairlead_apiserver import ApiServer, Cluster
 from fairlead_apiserver.cluster import Refused
-
 from fairlead_operator_tests.manifests import folders, permissions
 
 APPLY: Final = "application/apply-patch+yaml"

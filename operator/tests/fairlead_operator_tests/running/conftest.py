@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 from kopf.testing import KopfRunner
 
 from fairlead.api import crds
 from fairlead.plugins import Plugins
+from fairlead_apiserver import foreign
 from fairlead_operator.catalogues import Installed
 from fairlead_operator.options import Options
 from fairlead_operator.process import prepared
@@ -19,6 +20,8 @@ from fairlead_operator_tests.running.services import HOME, Services, runtime
 
 if TYPE_CHECKING:
     from fairlead_apiserver.cluster import Cluster
+
+FOREIGN: Final = ("HTTPRoute", "ScaledObject", "OpenTelemetryCollector")
 
 
 class Operate(Protocol):
@@ -69,3 +72,18 @@ def operator(prepared_cluster: Cluster) -> Iterator[KopfRunner]:
 def services(operator: KopfRunner, prepared_cluster: Cluster, namespace: str) -> Services:
     """What a test declares in its namespace, while an operator runs."""
     return Services(prepared_cluster, namespace)
+
+
+@pytest.fixture(scope="session")
+def foreign_kinds(prepared_cluster: Cluster) -> Cluster:
+    """The cluster with the kinds of the Gateway API, KEDA and OpenTelemetry that services come to."""
+    for kind in FOREIGN:
+        prepared_cluster.install(foreign.definition(kind))
+    return prepared_cluster
+
+
+@pytest.fixture
+def gateway(foreign_kinds: Cluster, services: Services) -> Services:
+    """The same as `services`, in a namespace whose services come to HTTPRoutes."""
+    services.configure(ingress={"enableGatewayApi": True, "kserveIngressGateway": "gateways/main"})
+    return services

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -19,16 +21,20 @@ HOME: Final = "fairlead-operator-tests"
 SERVING: Final = "serving.kserve.io/v1beta1"
 
 _VERSIONS: Final = {
+    "ConfigMap": "v1",
     "Deployment": "apps/v1",
     "Event": "v1",
     "HTTPRoute": "gateway.networking.k8s.io/v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "InferenceService": SERVING,
     "Ingress": "networking.k8s.io/v1",
+    "OpenTelemetryCollector": "opentelemetry.io/v1beta1",
     "Pod": "v1",
     "PodDisruptionBudget": "policy/v1",
     "ScaledObject": "keda.sh/v1alpha1",
     "Service": "v1",
+    "ServiceAccount": "v1",
+    "ServingRuntime": "serving.kserve.io/v1alpha1",
 }
 
 
@@ -101,6 +107,22 @@ class Services:
         """Lay fields over an InferenceService."""
         return self.cluster.patch(SERVING, "InferenceService", name, patch, self.namespace)
 
+    def patch(self, kind: str, name: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Lay fields over an object of any kind."""
+        return self.cluster.patch(_VERSIONS[kind], kind, name, patch, self.namespace)
+
+    def annotate(self, name: str, **annotations: str | None) -> dict[str, Any]:
+        """Set annotations of ``serving.kserve.io`` of an InferenceService; None takes one off."""
+        given = {f"serving.kserve.io/{key.replace('_', '-')}": text for key, text in annotations.items()}
+        return self.change(name, {"metadata": {"annotations": given}})
+
+    def configure(self, **keys: Any) -> None:
+        """Write the ConfigMap of the namespace: what each of its keys says."""
+        data = {key: json.dumps(value) for key, value in keys.items()}
+        metadata = {"name": "inferenceservice-config", "namespace": self.namespace}
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        self.cluster.apply(manifest, force=True)
+
     def delete(self, kind: str, name: str) -> None:
         """Delete an object."""
         self.cluster.delete(_VERSIONS[kind], kind, name, self.namespace)
@@ -137,6 +159,40 @@ class Services:
 
         conditions = self.status(name, held)["conditions"]
         return next(each for each in conditions if _is(each, kind, status, reason))
+
+    def settled(self, name: str) -> dict[str, Any]:
+        """The status of an InferenceService, once it is about the spec that there is now."""
+
+        def held(each: dict[str, Any]) -> bool:
+            seen = (each.get("status") or {}).get("observedGeneration", 0)
+            return bool(seen == each["metadata"]["generation"])
+
+        found: dict[str, Any] = self.becomes("InferenceService", name, held)["status"]
+        return found
+
+    def pod(self, deployment: str) -> dict[str, Any]:
+        """The spec of the pods of a Deployment, once it is there."""
+        found: dict[str, Any] = self.appears("Deployment", deployment)["spec"]["template"]["spec"]
+        return found
+
+    def follow(self, route: str, **condition: str) -> None:
+        """Let a gateway say that it follows an HTTPRoute as it is now, or what else a condition says."""
+        found = self.appears("HTTPRoute", route)
+        said = {
+            "type": "Accepted",
+            "status": "True",
+            "reason": "Accepted",
+            "message": "",
+            "observedGeneration": found["metadata"]["generation"],
+            "lastTransitionTime": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **condition,
+        }
+        parent = {
+            "parentRef": found["spec"]["parentRefs"][0],
+            "controllerName": "example.com/gateway",
+            "conditions": [said],
+        }
+        self.cluster.patch_status(_VERSIONS["HTTPRoute"], "HTTPRoute", route, {"parents": [parent]}, self.namespace)
 
     def roll_out(self, deployment: str, **how: Any) -> None:
         """Let the pods of a Deployment become ready."""
