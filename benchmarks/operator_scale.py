@@ -1,14 +1,14 @@
 """What InferenceServices cost the operator: to come, to be there, and to change.
 
-Run it with ``.venv/bin/python benchmarks/operator_scale.py [SERVICES]``. It needs Linux. An API server in memory runs in
-a process of its own; with ``KUBECONFIG`` it is the one of that cluster, which needs the kinds of ``operator/manifests``
-and no other operator. There, the services are made in a namespace that is deleted afterwards.
+Run it with ``.venv/bin/python benchmarks/operator_scale.py [SERVICES]``. It needs Linux. An API server in memory runs
+in a process of its own; with ``KUBECONFIG`` it is the one of that cluster, which needs the kinds of
+``operator/manifests`` and no other operator. There, the services are made in a namespace that is deleted afterwards.
 
-- **At once**: all services are made as fast as the API server takes them, until each has its Deployment, its Ingress and
-  a status. The CPU time and the memory are those of the operator alone.
+- **At once**: all services are made as fast as the API server takes them, until each has its Deployment, its Ingress
+  and a status. The CPU time and the memory are those of the operator alone.
 - **At rest**: what is written while nothing changes: every object of the namespace has the version that it had.
 - **Changes**: from the answer to a changed spec to the Deployment that has it, one after the other.
-- **Start**: from the start of an operator for which there is nothing to do, until it has looked at everything.
+- **A start**: what an operator writes and uses that starts where everything is there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
+import functools
 import os
 import random
 import re
@@ -202,7 +203,7 @@ def changes(found: Cluster, namespace: str, count: int, rounds: int) -> None:
         patch = {"spec": {"predictor": {"model": {"args": [argument]}}}}
         found.patch(_SERVING, "InferenceService", name, patch, namespace)
         began = time.perf_counter()
-        until(lambda name=name, argument=argument: has_argument(found, namespace, name, argument), pause=0.005)
+        until(functools.partial(has_argument, found, namespace, name, argument), pause=0.005)
         took.append(time.perf_counter() - began)
     p50, p95 = statistics.median(took), statistics.quantiles(took, n=20)[-1]
     say(f"A changed spec to the applied Deployment, {rounds} rounds")

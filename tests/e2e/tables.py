@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+from prometheus_client import Metric
 
 from fairlead import errors
 from fairlead.cli import serve
@@ -23,11 +26,14 @@ from fairlead.rest import errors as failures
 from fairlead.rest.app import Application
 from fairlead.settings import ServerSettings
 from fairlead.storage.fetcher import Fetcher
+from fairlead_operator import cli as operator_cli
+from fairlead_operator import metrics as operator_metrics
 from fairlead_operator.configuration import fields as configuration
 
 __all__ = ["PAGES", "rewritten"]
 
-_DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_DOCS: Final = _ROOT / "docs"
 
 _POD: Final = "KUBERNETES_SERVICE_HOST"
 _OPTIONS: Final = """
@@ -130,11 +136,15 @@ def _errors() -> list[str]:
 
 
 def _metrics() -> list[str]:
+    found = Metrics().registry.collect()
+    return _described(family for family in found if family.name.startswith(("request_", "fairlead_")))
+
+
+def _described(families: Iterable[Metric]) -> list[str]:
     rows = []
-    for family in Metrics().registry.collect():
-        if family.name.startswith(("request_", "fairlead_")):
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            rows.append((f"`{name}`", family.type, family.documentation))
+    for family in families:
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        rows.append((f"`{name}`", family.type, family.documentation))
     return _table(("metric", "type", "meaning"), rows)
 
 
@@ -158,6 +168,22 @@ def _configuration_without_effect() -> list[str]:
     return _table(("key", "fields", "why"), ((f"`{key}`", ", ".join(names), why) for (key, why), names in rows.items()))
 
 
+def _operator_metrics() -> list[str]:
+    collectors = (getattr(operator_metrics, name) for name in operator_metrics.__all__)
+    return _described(family for each in collectors for family in each.collect())
+
+
+def _operator_flags() -> list[str]:
+    parser = argparse.ArgumentParser(add_help=False)
+    operator_cli._run_arguments(parser)
+    rows = []
+    for action in parser._actions:
+        flags = ", ".join(f"`{flag}`" for flag in action.option_strings)
+        chosen = f": {', '.join(action.choices)}" if action.choices else ""
+        rows.append((flags, f"{action.help}{chosen}"))
+    return _table(("flag", "meaning"), rows)
+
+
 PAGES: Final[Mapping[Path, Mapping[str, Callable[[], list[str]]]]] = {
     _DOCS / "serving.md": {
         "routes": _routes,
@@ -171,6 +197,8 @@ PAGES: Final[Mapping[Path, Mapping[str, Callable[[], list[str]]]]] = {
         "fields": _configuration,
         "fields-without-effect": _configuration_without_effect,
     },
+    _DOCS / "operator.md": {"operator-metrics": _operator_metrics},
+    _ROOT / "operator" / "README.md": {"operator-flags": _operator_flags},
 }
 
 

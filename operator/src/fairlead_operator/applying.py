@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead_operator import differences
+from fairlead_operator.adopting import adopt
 from fairlead_operator.cluster import kinds
 from fairlead_operator.desired.model import Problem
 
@@ -27,6 +28,12 @@ _DEPLOYMENT: Final = "Deployment"
 _HOLDS: Final = "fairlead.io/holds-replicas"
 """The annotation of a Deployment whose replicas this operator decides."""
 
+_NEVER: Final = "1"
+"""A version that no object ever has: what is applied with it is made, and changes nothing that is there."""
+
+_HEIR: Final = "fairlead-handover"
+"""Who holds the replicas of a Deployment until an autoscaler changes them."""
+
 _CONDITIONS: Final = {
     "Ingress": "IngressReady",
     "HTTPRoute": "IngressReady",
@@ -35,6 +42,7 @@ _CONDITIONS: Final = {
     "OpenTelemetryCollector": "AutoscalerReady",
 }
 _ELSE: Final = "PredictorReady"
+_INVALID: Final = 422
 
 
 class Applier:
@@ -105,18 +113,20 @@ class Applier:
         wanted = _with_holder(differences.marked(desired))
         if live is None and not _is_watched(desired):
             live = await self._found(desired)
-        if live is not None and not _is_of(live, owner):
+        if live is not None and not _is_of(live, owner) and not _is_orphan(live):
             raise errors.ObjectConflict(_taken(wanted, owner))
         remembered = (key, wanted["kind"], wanted["metadata"]["name"])
         if live is not None and (differences.covers(live, wanted) or self._is_known(remembered, live, wanted)):
             return
         if live is not None:
+            if not _is_marked(live):
+                await adopt(self._cluster, live)
             await self._hand_over(live, wanted)
             if _is_other(live, wanted):
                 await self._remove(key, live)
                 live = None
         now = await self._write(wanted, owner, known=live is not None)
-        self._world.put(now, quiet=True)
+        self._world.wrote(now)
         if differences.covers(now, wanted):
             self._odd.pop(remembered, None)
         else:  # the server writes something in another way: what it made of it is what it should be
@@ -136,30 +146,45 @@ class Applier:
     async def _write(self, wanted: Manifest, owner: Owner, *, known: bool) -> Manifest:
         """Apply; an object that nobody has told of is not taken from whoever made it."""
         if known:
-            return await self._cluster.apply(wanted, force=True)
+            return await self._forced(wanted)
+        new = {**wanted, "metadata": {**wanted["metadata"], "resourceVersion": _NEVER}}
         try:
-            return await self._cluster.apply(wanted, force=False)
+            return await self._cluster.apply(new, force=False)
         except errors.ObjectConflict:
             found = await self._found(wanted)
             if found is not None and not _is_of(found, owner):
                 raise errors.ObjectConflict(_taken(wanted, owner)) from None
+            if found is not None and not _is_marked(found):
+                await adopt(self._cluster, found)
+            return await self._cluster.apply(wanted, force=True)
+
+    async def _forced(self, wanted: Manifest) -> Manifest:
+        """Apply; where what others have added makes it invalid, such as a second port without a name, that goes."""
+        try:
+            return await self._cluster.apply(wanted, force=True)
+        except errors.ObjectRefused as error:
+            if error.status != _INVALID:
+                raise
+            metadata = wanted["metadata"]
+            where = kinds.of(wanted), metadata["name"], metadata.get("namespace")
+            await self._cluster.patch(*where, {"spec": wanted["spec"]})  # lists become what they are to be
             return await self._cluster.apply(wanted, force=True)
 
     async def _hand_over(self, live: Manifest, wanted: Manifest) -> None:
-        """Leave the number of replicas to another: a field that nobody holds would fall back to its default."""
-        held = _HOLDS in (live["metadata"].get("annotations") or {})
+        """Leave the number of replicas to another: a field that nobody holds would fall back to its default.
+
+        It is applied by another name, which then holds it as well; a patch that changes nothing would not hold it.
+        """
+        held = _HOLDS in (live["metadata"].get("annotations") or {}) or not _is_marked(live)
         replicas = (live.get("spec") or {}).get("replicas")
         if wanted["kind"] != _DEPLOYMENT or "replicas" in wanted["spec"] or not held or replicas is None:
             return
-        metadata = live["metadata"]
-        await self._cluster.patch(
-            kinds.BY_KIND[_DEPLOYMENT],
-            metadata["name"],
-            metadata.get("namespace"),
-            {"spec": {"replicas": replicas}},
-            "scale",
-            manager="fairlead-handover",
-        )
+        metadata = {key: live["metadata"].get(key) for key in ("name", "namespace")}
+        kept = {"apiVersion": wanted["apiVersion"], "kind": _DEPLOYMENT, "metadata": metadata}
+        try:
+            await self._cluster.apply({**kept, "spec": {"replicas": replicas}}, force=False, manager=_HEIR)
+        except errors.ObjectConflict:
+            return  # another has changed it, and holds it
 
     async def _remove(self, key: Key, live: Manifest) -> list[Problem]:
         metadata = live["metadata"]
@@ -203,6 +228,18 @@ def _is_of(live: Mapping[str, Any], owner: Owner) -> bool:
     """Whether an object belongs to a service: by its identity, because another of that name may have been before."""
     references = live["metadata"].get("ownerReferences") or ()
     return any(each.get("controller") and each.get("uid") == owner.uid for each in references)
+
+
+def _is_orphan(live: Mapping[str, Any]) -> bool:
+    """Whether this operator made an object that nobody owns any more: somebody has taken its owner from it."""
+    metadata = live["metadata"]
+    owned = any(each.get("controller") for each in metadata.get("ownerReferences") or ())
+    return not owned and _is_marked(live)
+
+
+def _is_marked(live: Mapping[str, Any]) -> bool:
+    """Whether this operator has applied an object."""
+    return differences.DIGEST in (live["metadata"].get("annotations") or {})
 
 
 def _made_of(live: Manifest, wanted: Manifest) -> str:

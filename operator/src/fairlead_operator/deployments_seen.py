@@ -153,7 +153,8 @@ def merged(head: Conditions, worker: Conditions) -> Conditions:
         nothing = Verdict("False" if kind == _FAILURE else "Unknown")
         parts = {HEAD: head.get(kind, nothing), WORKER: worker.get(kind, nothing)}
         order = ("True", "Unknown", "False") if kind == _FAILURE else ("False", "Unknown", "True")
-        decisive = min(parts.values(), key=lambda each: order.index(each.status))
+        # Where both make progress, one that is still under way decides: the whole is not rolled out yet.
+        decisive = min(parts.values(), key=lambda each: (order.index(each.status), each.reason == _ROLLED_OUT))
         message = ", ".join(f"{name}: {each.message}" for name, each in parts.items() if each.message)
         found[kind] = Verdict(decisive.status, decisive.reason, message)
     return found

@@ -144,7 +144,7 @@ def _ready(name: str, before: InferenceServiceStatus | None, after: InferenceSer
         if was is None or was.status != "True":
             yield Occurrence("InferenceServiceReady", f"InferenceService {name} is Ready.")
     elif stopped is not None and stopped.status == "True":
-        yield Occurrence("InferenceServiceStopped", f"InferenceService {name} is stopped; {now.message}")
+        yield Occurrence("InferenceServiceStopped", f"InferenceService {name} is stopped: {now.message}")
     elif now.status == "False" or (was is not None and was.status == "True"):
         wrong = [_shown(each) for each in after.conditions or () if _wrong(each)]
         message = f"InferenceService {name} is not Ready: {'; '.join(wrong) or _shown(now)}"

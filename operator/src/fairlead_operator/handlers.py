@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
 
+from fairlead import errors
 from fairlead_operator.cluster import kinds
 from fairlead_operator.resyncing import LABELLED
 from fairlead_operator.world import CONFIG_MAP
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["configured", "register"]
 
 _BATCH: Final = 500
-_QUIET: Final = ("kopf.objects", "kopf._core.reactor.queueing")
+_BACKOFF: Final = 2.0
+"""Seconds before the operator tries again to start, where the API server does not answer."""
+_QUIET: Final = {
+    "aiohttp.access": logging.WARNING,  # every probe
+    "kopf.objects": logging.WARNING,
+    "kopf._core.reactor.queueing": logging.WARNING,
+    "kopf._core.reactor.observation": logging.ERROR,  # kinds that a cluster need not have
+}
 
 
 def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
@@ -34,15 +43,18 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
     for kind in (*kinds.DECLARED, *LABELLED, kinds.BY_KIND["ConfigMap"], kinds.BY_KIND["CustomResourceDefinition"]):
         _watch(registry, operator, kind)
 
-    @kopf.on.login(registry=registry)
+    @kopf.on.login(id="login", registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
         return await _connection(await operator.credentials())
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(id="start", registry=registry, backoff=_BACKOFF)
     async def start(**_: Any) -> None:
-        await operator.start()
+        try:
+            await operator.start()
+        except errors.ClusterError as error:
+            raise kopf.TemporaryError(str(error), delay=_BACKOFF) from error
 
-    @kopf.on.cleanup(registry=registry)
+    @kopf.on.cleanup(id="stop", registry=registry)
     async def stop(**_: Any) -> None:
         await operator.stop()
 
@@ -55,26 +67,47 @@ def configured() -> kopf.OperatorSettings:
     settings.watching.field_selectors["", "v1", "configmaps"] = f"metadata.name={CONFIG_MAP}"
     settings.watching.chunk_size = _BATCH
     settings.posting.enabled = False
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    settings.persistence.diffbase_storage = _NoDifferences()
+    settings.networking.error_backoffs = _Backoffs()
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
     return settings
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """What kopf would compare objects with; its copy of every object takes long, and nobody asks for it."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing of the object."""
+        return {}
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        """Nothing."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Store nothing."""
+
+
+class _Backoffs(Iterable[float]):
+    """Seconds before each new attempt to ask the API server: there is no last one, after which no watch would run."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.2, 0.5, 1.0, 2.0, 5.0), itertools.repeat(10.0))
 
 
 def _watch(registry: kopf.OperatorRegistry, operator: Operator, kind: Kind) -> None:
     where = (kind.group, kind.version, kind.plural)
 
-    # An index is filled before anything else is called: with it, nobody acts on half of the world.
-    @kopf.index(*where, id=f"known-{kind.plural}", registry=registry)
-    async def know(body: Mapping[str, Any], **_: Any) -> None:
-        operator.world.put(_plain(kind, body))
-
     @kopf.on.event(*where, id=f"tell-{kind.plural}", registry=registry)
     async def tell(event: Mapping[str, Any], body: Mapping[str, Any], **_: Any) -> None:
-        operator.known()  # kopf calls this once the indices of all kinds are filled
+        manifest = _plain(kind, body)
         if event["type"] == "DELETED":
-            operator.world.drop(_plain(kind, body))
-        elif event["type"] is None:
-            operator.relisted(kind.name)  # what went away before a list was read again, nobody tells of
+            operator.world.drop(manifest)
+        else:
+            operator.world.put(manifest)
+        if event["type"] is None:
+            operator.relisted()  # what went away before a list was read again, nobody tells of
 
 
 async def _connection(settings: Configuration) -> kopf.ConnectionInfo:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
+from kubernetes.aio.client import ApiException, V1Lease, V1ObjectMeta
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
@@ -17,6 +17,8 @@ from fairlead_operator.cluster import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 
     from fairlead_operator.cluster.client import Cluster
 
@@ -28,6 +30,8 @@ LEASE: Final = "fairlead-operator"
 _DURATION: Final = 15
 _RENEWAL: Final = 10
 _RETRY: Final = 2
+_LONGEST: Final = 5.0
+"""Seconds in which a request for the Lease has to be answered: the client would wait for minutes."""
 
 _log = logging.getLogger("fairlead.operator")
 
@@ -57,11 +61,11 @@ async def lead(cluster: Cluster, namespace: str, identity: str, work: Callable[[
         await asyncio.gather(task, return_exceptions=True)
         _log.info("%s does not lead any more", identity)
 
+    _log.info("%s waits for the Lease %s/%s", identity, namespace, LEASE)
     try:
         while True:
-            # The client does not hear of a connection that breaks: whoever does not know whether it leads does not.
-            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                lock = LeaseLock(LEASE, namespace, identity, cluster.api)
+            try:
+                lock = _Lock(LEASE, namespace, identity, cluster.api)
                 await LeaderElection(
                     Config(
                         lock,
@@ -72,6 +76,8 @@ async def lead(cluster: Cluster, namespace: str, identity: str, work: Callable[[
                         onstopped_leading=end,
                     )
                 ).run()
+            except Exception as error:  # noqa: BLE001  # whoever does not know whether it leads does not lead
+                _log.warning("The Lease %s cannot be asked for: %s %s", LEASE, type(error).__name__, error)
             await end()
             await asyncio.sleep(_RETRY)
     finally:
@@ -79,6 +85,29 @@ async def lead(cluster: Cluster, namespace: str, identity: str, work: Callable[[
         await end()
         if led:
             await _release(cluster, namespace, identity)
+
+
+class _Lock(LeaseLock):
+    """The Lease; a request for it that is not answered soon has failed."""
+
+    async def get(self, name: str, namespace: str) -> Any:
+        async with asyncio.timeout(_LONGEST):
+            return await super().get(name, namespace)
+
+    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
+        """Make the Lease here: the client asks for `pretty=True`, which its own check of arguments refuses."""
+        lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
+        try:
+            async with asyncio.timeout(_LONGEST):
+                await self.api_instance.create_namespaced_lease(namespace, lease)
+        except ApiException as error:
+            _log.warning("The Lease %s cannot be made: %s", name, error.reason)
+            return False
+        return True
+
+    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
+        async with asyncio.timeout(_LONGEST):
+            return bool(await super().update(name, namespace, updated_record))
 
 
 async def _release(cluster: Cluster, namespace: str, identity: str) -> None:

@@ -75,7 +75,7 @@ def observe(service: ResolvedService | Unresolved, seen: Seen) -> ServiceObserva
         url=None if seen.addresses is None else seen.addresses.url,
         address=None if seen.addresses is None else seen.addresses.address,
         generation=seen.generation,
-        conditions=_conditions(seen.problems),
+        conditions={**_conditions(seen.problems), **_advice(seen.notes)},
     )
 
 
@@ -143,3 +143,11 @@ def _conditions(problems: Iterable[Problem]) -> dict[str, Verdict]:
         elif each.message not in known.message:
             found[each.condition] = dataclasses.replace(known, message=f"{known.message} {each.message}")
     return found
+
+
+def _advice(notes: Iterable[str]) -> dict[str, Verdict]:
+    """What a user should know of a service that is right all the same."""
+    message = " ".join(dict.fromkeys(notes))
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - 1]}…"
+    return {_ADVICE: Verdict("True", "Noted", message, "Info")} if message else {}

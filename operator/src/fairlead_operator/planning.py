@@ -132,7 +132,7 @@ def _sticky(manifest: Manifest) -> dict[str, Any]:
     metadata = manifest["metadata"]
     annotations = metadata.get("annotations") or {}
     mode = (manifest.get("status") or {}).get("deploymentMode")
-    if not mode or defaults.MODE_ANNOTATION in annotations:
+    if not isinstance(mode, str) or not mode or defaults.MODE_ANNOTATION in annotations:
         return manifest
     return {**manifest, "metadata": {**metadata, "annotations": {**annotations, defaults.MODE_ANNOTATION: mode}}}
 

@@ -103,13 +103,17 @@ class Reconciler:
         if manifest["metadata"].get("deletionTimestamp"):
             await self._let_go(key, manifest)
             return None
+        status = manifest.get("status")
+        before = status if isinstance(status, dict) else {}
+        if _previous(before) is None:
+            manifest = {**manifest, "status": {}}  # one that nobody can read is written over
         if _is_frozen(manifest):
             return None
         plan = await self._plan(key, manifest)
         if self._lacks(key, manifest, plan) and not await self._is_there(key, manifest):
             return None
         refused = await self._make(key, plan)
-        await self._report(key, manifest, plan, (*plan.problems, *refused))
+        await self._report(key, manifest, before, plan, (*plan.problems, *refused))
         return _AGAIN if refused else None
 
     # -- what is to be there ------------------------------------------------------------------------
@@ -156,15 +160,19 @@ class Reconciler:
         objects = plan.desired.objects
         problems = await self._bundles.keep(plan.surroundings.config.storage.ca_bundle_config_map, key[0])
         problems += await self._applier.apply(key, owner, objects)
-        if leaving.may_go(service, plan.surroundings, self._world.children(key)):
-            problems += await self._applier.remove(key, owner, objects)
+        there = self._world.children(key)
+        if leaving.may_go(service, plan.surroundings, there):
+            kept = leaving.staying(service, plan.surroundings, there)
+            problems += await self._applier.remove(key, owner, (*objects, *kept))
         self._loops.follow(*key, subjects(service, plan.surroundings))
         return (*problems, *self._loops.problems(*key))
 
     # -- what is there ------------------------------------------------------------------------------
 
-    async def _report(self, key: Key, manifest: Manifest, plan: Plan, problems: tuple[Problem, ...]) -> None:
-        before = manifest.get("status") or {}
+    async def _report(
+        self, key: Key, manifest: Manifest, before: Mapping[str, Any], plan: Plan, problems: tuple[Problem, ...]
+    ) -> None:
+        """Write the status where it differs from the one before."""
         previous = _previous(before)
         now = _stamp(self._clock())
         after = derive(plan.subject, self._observed(key, plan, problems), previous, now)
@@ -177,7 +185,7 @@ class Reconciler:
             self._world.drop(manifest)  # it was deleted, and no watch has told of it yet
             return
         metrics.WRITTEN.labels(_SERVICE.name, "status").inc()
-        self._world.put({**written, "kind": _SERVICE.name}, quiet=True)
+        self._world.wrote({**written, "kind": _SERVICE.name})
         for each in events.of_change(key[1], previous, after):
             await self._tell(events.manifest({**manifest, "apiVersion": _SERVICE.api_version}, each, now))
 
@@ -251,7 +259,9 @@ def _is_frozen(manifest: Manifest) -> bool:
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     if str((metadata.get("annotations") or {}).get(planning.FREEZE, "")).lower() != "true":
         return False
-    ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in status.get("conditions") or ())
+    known = _previous(status)
+    conditions = (known.conditions if known is not None else None) or ()
+    ready = any(each.type == "Ready" and each.status == "True" for each in conditions)
     return ready and status.get("observedGeneration") == metadata.get("generation")
 
 

@@ -30,6 +30,7 @@ _PAUSE: Final = 1.0
 """Seconds in which events of a list that was read again are taken for one."""
 
 _CONFIG: Final = "ConfigMap"
+_DEFINITION: Final = kinds.BY_KIND["CustomResourceDefinition"]
 _AGAIN: Final = 5.0
 """Seconds after which a kind is listed again that could not be."""
 
@@ -60,19 +61,22 @@ class Resync:
         self._interval = interval
         self._asked: set[str] = set()
         self._wanted = asyncio.Event()
+        self.known = asyncio.Event()
+        """Set once everything was listed: before, nobody acts on half of the world."""
 
     @property
     def _is_unwatched(self) -> bool:
         """Whether no watch tells of the ConfigMap of the operator's own namespace."""
         return bool(self._namespaces) and self._home not in self._namespaces
 
-    def ask(self, kind: str) -> None:
-        """Ask for a kind to be listed soon."""
-        self._asked.add(kind)
+    def ask(self, *names: str) -> None:
+        """Ask for kinds to be listed soon; for all of them where none is named."""
+        self._asked.update(names or (each.name for each in LISTED))
         self._wanted.set()
 
     async def run(self) -> None:
         """List until it is cancelled; what fails is tried again at the next time."""
+        await self._begin()
         loop = asyncio.get_running_loop()
         due = loop.time() + self._interval
         if self._is_unwatched:
@@ -94,6 +98,12 @@ class Resync:
                 if kind.name in wanted and not await self._list(kind):
                     loop.call_later(_AGAIN, self.ask, kind.name)
 
+    async def _begin(self) -> None:
+        for kind in (_DEFINITION, *LISTED):
+            while not await self._list(kind):  # noqa: ASYNC110  # there is nothing that could tell of it
+                await asyncio.sleep(_PAUSE)
+        self.known.set()
+
     async def _list(self, kind: Kind) -> bool:
         """List a kind; returns False where that is to be tried again soon."""
         if kind.name in OPTIONAL and kind.served_as not in self._world.apis():
@@ -109,6 +119,9 @@ class Resync:
                 objects, version = await self._cluster.every(kind, labels=labels, fields=fields, namespace=namespace)
                 found += objects
                 versions.append(version)
+        except errors.ObjectNotFound:
+            _log.warning("The cluster does not know %s. Apply operator/manifests/crd.", kind.plural)
+            return True
         except errors.ClusterError as error:
             _log.warning("%s cannot be listed: %s", kind.plural, error)
             return not isinstance(error, errors.ClusterUnavailable)

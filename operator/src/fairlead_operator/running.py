@@ -67,7 +67,6 @@ class Operator:
         self._tasks: list[asyncio.Task[None]] = []
         self._resync: Resync | None = None
         self._reconciler: Reconciler | None = None
-        self._known = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
 
     async def credentials(self) -> Configuration:
@@ -140,14 +139,10 @@ class Operator:
         async for each in server(self._cluster, self._options)(answer):
             yield each
 
-    def known(self) -> None:
-        """Take note that all there is has been told of: before, nobody acts on half of the world."""
-        self._known.set()
-
-    def relisted(self, kind: str) -> None:
-        """Take note that a watch began anew."""
+    def relisted(self) -> None:
+        """Take note that a watch began anew: one that finds nothing does not tell of it, so that all are listed."""
         if self._resync is not None:
-            self._resync.ask(kind)
+            self._resync.ask()
 
     def _touched(self, key: tuple[str, str]) -> None:
         self._queue.add(key, after=_SETTLING)
@@ -159,8 +154,9 @@ class Operator:
             await self._reconciler.tell(told)
 
     async def _work(self, loops: Loops) -> None:
+        assert self._resync is not None
         metrics.LEADING.set(1)
-        await self._known.wait()
+        await self._resync.known.wait()
         for key in self.world.services():
             self._queue.add(key)
         try:

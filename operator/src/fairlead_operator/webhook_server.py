@@ -86,7 +86,8 @@ class WebhookServer:
         try:
             site = web.TCPSite(runner, self._host or None, self._port, ssl_context=context)
             await site.start()
-            self._port = runner.addresses[0][1]
+            # A port that is chosen by the system is another one for IPv6 than for IPv4, in any order.
+            self._port = next((each[1] for each in runner.addresses if "." in each[0]), runner.addresses[0][1])
             yield await self._announced(bundle)
             while True:
                 await self._pause()

@@ -29,6 +29,8 @@ _SERVICE: Final = "InferenceService"
 _OF_ALL: Final = frozenset({"ClusterServingRuntime", "ClusterStorageContainer", "CustomResourceDefinition"})
 _CHILDREN: Final = frozenset({*(each.name for each in kinds.CHILDREN), kinds.POD.name})
 _NOT_KEPT: Final = ("managedFields",)
+_OF_VERSIONS: Final = ("managedFields", "resourceVersion")
+_TOLD_BY_STATUS: Final = frozenset({"Deployment", "HTTPRoute"})
 _REMEMBERED: Final = 10_000
 """How many objects that went away are remembered: as many as may go while one request is answered."""
 
@@ -86,6 +88,15 @@ class World:
         if not quiet:
             self._tell(identity, owner)
         return True
+
+    def wrote(self, manifest: Mapping[str, Any]) -> bool:
+        """Take what the API server made of something that was written; returns whether that is news.
+
+        Whoever wrote it knows of that. What others have changed just before is in it as well, and no watch tells of it
+        any more: its word comes later, and is older.
+        """
+        before = self.get(*_identity(manifest))
+        return self.put(manifest, quiet=_of_others(manifest) == _of_others(before or {}))
 
     def drop(self, manifest: Mapping[str, Any]) -> bool:
         """Take note that an object is gone; returns whether that is news."""
@@ -213,6 +224,16 @@ class World:
 def _identity(manifest: Mapping[str, Any]) -> Identity:
     metadata = manifest["metadata"]
     return manifest["kind"], metadata.get("namespace") or "", metadata["name"]
+
+
+def _of_others(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an object others write than this operator, as far as it is looked at."""
+    metadata = manifest.get("metadata") or {}
+    if manifest.get("kind") == _SERVICE:
+        kept = {key: value for key, value in metadata.items() if key not in _OF_VERSIONS}
+        return {"metadata": kept, "spec": manifest.get("spec")}
+    found = {"end": metadata.get("deletionTimestamp")}
+    return {**found, "status": manifest.get("status") or {}} if manifest.get("kind") in _TOLD_BY_STATUS else found
 
 
 def _owner(manifest: Mapping[str, Any]) -> Key | None:

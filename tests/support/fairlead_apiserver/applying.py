@@ -73,9 +73,11 @@ class Managers:
                 self.sets[manager] = owned - paths
 
 
-def updated(node: Node, old: Any, new: Any, manager: Manager, now: str, reset: Iterable[str]) -> list[dict[str, Any]]:
-    """The owners after a write that is not an apply: what it changed is its own."""
-    managers = Managers.of(old)
+def updated(
+    node: Node, old: Any, new: Any, holders: Any, manager: Manager, now: str, reset: Iterable[str]
+) -> list[dict[str, Any]]:
+    """The owners after a write that is not an apply: what it changed is its own, the rest is of those in `holders`."""
+    managers = Managers.of(holders)
     changes = fields.compare(node, _bare(old or {}), _bare(new))
     written = _owned(changes.written, reset)
     managers.release(written, but=manager)

@@ -239,7 +239,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"it did not come true within {self.patience:g} s: {last!r}")
             time.sleep(pause)
-            pause = min(pause * 2, 0.2)
+            pause = min(pause * 2, 0.2 if self.real else 0.04)
 
     def roll_out(self, namespace: str, deployment: str, *, ready: int | None = None, reason: str = "") -> Manifest:
         """Play the nodes: let the pods of a Deployment run, or fail for a reason; the answer is the Deployment."""

@@ -18,6 +18,7 @@ __all__ = ["fail", "roll_out"]
 
 _HASH: Final = "pod-template-hash"
 _REVISION: Final = "deployment.kubernetes.io/revision"
+_DONE: Final = "NewReplicaSetAvailable"
 
 
 def roll_out(cluster: Cluster, namespace: str, name: str, *, ready: int | None = None, reason: str = "") -> Manifest:
@@ -47,7 +48,8 @@ def roll_out(cluster: Cluster, namespace: str, name: str, *, ready: int | None =
     counts = {"replicas": wanted, "fullyLabeledReplicas": wanted, "readyReplicas": ready, "availableReplicas": ready}
     counts["observedGeneration"] = replica_set["metadata"]["generation"]
     cluster.patch_status("apps/v1", "ReplicaSet", replica_set["metadata"]["name"], counts, namespace)
-    status = _status(deployment, wanted, ready, reason)
+    done = ready == wanted or _was_done(deployment, replica_set)
+    status = _status(deployment, wanted, ready, reason, done=done)
     return cluster.patch_status("apps/v1", "Deployment", name, status, namespace)
 
 
@@ -188,13 +190,24 @@ def _state(container: Manifest, state: dict[str, Any], *, ready: bool, restarts:
     return {**found, "ready": ready, "restartCount": restarts, "lastState": {}}
 
 
-def _status(deployment: Manifest, wanted: int, ready: int, reason: str) -> dict[str, Any]:
+def _was_done(deployment: Manifest, replica_set: Manifest) -> bool:
+    """Whether these pods were rolled out before: what they lose afterwards is no progress that is made."""
+    if (
+        deployment["metadata"].get("annotations", {}).get(_REVISION)
+        != replica_set["metadata"]["annotations"][_REVISION]
+    ):
+        return False
+    known = deployment.get("status", {}).get("conditions") or ()
+    return any(each["type"] == "Progressing" and each["reason"] == _DONE for each in known)
+
+
+def _status(deployment: Manifest, wanted: int, ready: int, reason: str, *, done: bool) -> dict[str, Any]:
     least = wanted - _part(deployment["spec"]["strategy"].get("rollingUpdate", {}).get("maxUnavailable", 0), wanted)
     available = ready >= least
     available_reason = "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable"
     does = "has" if available else "does not have"
     conditions = [_condition("Available", available, available_reason, f"Deployment {does} minimum availability.")]
-    progress = reason or ("NewReplicaSetAvailable" if ready == wanted else "ReplicaSetUpdated")
+    progress = reason or (_DONE if done else "ReplicaSetUpdated")
     conditions.append(_condition("Progressing", not reason, progress, f"ReplicaSet: {progress}"))
     for each in conditions:
         each["lastUpdateTime"] = each["lastTransitionTime"]
@@ -256,8 +269,7 @@ def fail(
         states = []
         for each in spec.get(field, ()):
             if each["name"] != container:
-                idle = {"waiting": {"reason": "PodInitializing"}}
-                states.append(_state(each, idle if early else {"running": {"startedAt": _now()}}, ready=not early))
+                states.append(_state(each, _beside(field, early=early), ready=not early))
                 continue
             state = {"waiting": {"reason": waiting, "message": message}} if waiting else {"terminated": ended}
             failed = _state(each, state, ready=False, restarts=restarts)
@@ -267,6 +279,15 @@ def fail(
         if states:
             status[key] = states
     return cluster.patch_status("v1", "Pod", pod, status, namespace)
+
+
+def _beside(field: str, *, early: bool) -> dict[str, Any]:
+    """The state of a container beside one that fails, which may be an init container (``early``)."""
+    if early:
+        return {"waiting": {"reason": "PodInitializing"}}
+    if field == "initContainers":
+        return {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": _now(), "finishedAt": _now()}}
+    return {"running": {"startedAt": _now()}}
 
 
 def _now() -> str:

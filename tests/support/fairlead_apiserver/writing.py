@@ -69,7 +69,7 @@ class Writer:
         if owned is None:
             manager = Manager(request.manager, "Update", resource.api_version)
             reset = ("status",) if "status" in resource.subresources else ()
-            owned = applying.updated(resource.node, None, given, manager, preparing.now(), reset)
+            owned = applying.updated(resource.node, None, given, None, manager, preparing.now(), reset)
         given = await self._admission.mutated(request, "CREATE", given, None)
         given = preparing.complete(resource, self._reread(request, given))
         given = preparing.complete(resource, preparing.fresh(resource, given))
@@ -145,7 +145,9 @@ class Writer:
                 raise Failure.conflict(resource.group, resource.plural, request.name, why)
             new = preparing.complete(resource, self._merged(request, old, given))
             manager = self._manager(request, "Update")
-            owned = applying.updated(resource.node, old, new, manager, preparing.now(), self._reset(request))
+            # Who holds what may be written itself, though not along with a subresource.
+            holders = given if metadata.get("managedFields") and not request.subresource else old
+            owned = applying.updated(resource.node, old, new, holders, manager, preparing.now(), self._reset(request))
             written = await self._write(request, old, new, owned)
             if written is not None:
                 return written
@@ -164,7 +166,7 @@ class Writer:
             if old is None and (request.subresource or given["metadata"].get("uid")):
                 raise Failure.not_found(resource.group, resource.plural, request.name)
             wanted = given["metadata"].get("resourceVersion")
-            if wanted and (old is None or wanted != old["metadata"]["resourceVersion"]):
+            if old is not None and wanted not in (None, "", "0", old["metadata"]["resourceVersion"]):
                 raise Failure.conflict(resource.group, resource.plural, request.name)
             merged = applying.applied(
                 resource.node, old, given, manager, preparing.now(), self._reset(request), force=force

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from fairlead_apiserver.cluster import Cluster
 from fairlead_apiserver.fixtures import apiserver, cluster, clusters, memory, namespace
 from fairlead_apiserver_tests import manifests
+
+if TYPE_CHECKING:
+    from fairlead_apiserver.cluster import Cluster
 
 __all__ = ["apiserver", "cluster", "clusters", "memory", "namespace", "widgets"]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from fairlead_apiserver.cluster import Cluster, Refused
@@ -227,6 +229,27 @@ def test_an_apply_of_a_version_that_is_past_is_a_conflict(cluster: Cluster, name
     with pytest.raises(Refused, match="the object has been modified") as refused:
         cluster.apply(config(namespace, data={"key": "older"}, resourceVersion=first))
     assert refused.value.code == 409
+
+
+def test_fields_are_handed_to_another_manager_by_writing_who_holds_them(cluster: Cluster, namespace: str) -> None:
+    made = cluster.create(config(namespace, data={"mine": "1", "theirs": "2"}), fieldManager="maker")
+    [entry] = made["metadata"]["managedFields"]
+    heirs = {"metadata": {"managedFields": [{**entry, "manager": "heir", "operation": "Apply"}]}}
+    cluster.patch("v1", "ConfigMap", "one", heirs, namespace)
+    given = cluster.apply(config(namespace, data={"mine": "1"}), "heir")
+    assert given["data"] == {"mine": "1"}
+    assert [each["manager"] for each in given["metadata"]["managedFields"]] == ["heir"]
+
+
+@pytest.mark.parametrize("made", [config, deployment, widget])
+def test_an_apply_of_a_version_that_never_was_makes_an_object_and_changes_none(
+    cluster: Cluster, namespace: str, made: Callable[..., Manifest]
+) -> None:
+    new = made(namespace)
+    new["metadata"]["resourceVersion"] = "1"
+    assert cluster.apply(new)["metadata"]["resourceVersion"] != "1"
+    with pytest.raises(Refused, match="the object has been modified"):
+        cluster.apply(new, "another")
 
 
 @pytest.mark.parametrize("kind", ["widget", "deployment"])

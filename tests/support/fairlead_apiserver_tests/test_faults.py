@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import urllib3
 
 from fairlead_apiserver.cluster import Cluster, Refused
 from fairlead_apiserver.faults import RESET
-from fairlead_apiserver.server import ApiServer
 from fairlead_apiserver_tests.manifests import config
+
+if TYPE_CHECKING:
+    from fairlead_apiserver.server import ApiServer
 
 
 @pytest.mark.parametrize(

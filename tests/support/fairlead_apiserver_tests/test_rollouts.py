@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-from fairlead_apiserver.cluster import Cluster
-from fairlead_apiserver.server import ApiServer
+from typing import TYPE_CHECKING
+
 from fairlead_apiserver_tests.manifests import APPS, Manifest, deployment
+
+if TYPE_CHECKING:
+    from fairlead_apiserver.cluster import Cluster
+    from fairlead_apiserver.server import ApiServer
 
 
 def conditions(given: Manifest) -> dict[str, str]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 import pytest
 
-from fairlead_apiserver.cluster import Cluster
-from fairlead_apiserver.server import ApiServer
 from fairlead_apiserver_tests.manifests import GROUP, config, widget
+
+if TYPE_CHECKING:
+    from fairlead_apiserver.cluster import Cluster
+    from fairlead_apiserver.server import ApiServer
 
 pytestmark = pytest.mark.usefixtures("widgets")
 

@@ -253,7 +253,7 @@ class Client:
         status, events = waiting.state(resource), self._events(resource)
         kind, metadata = resource.kind, resource.metadata
         return errors.ObjectNotReady(
-            f"{kind} {metadata.namespace or ''}/{metadata.name}: {why}.\n{waiting.told(status, events)}",
+            f"{kind} {metadata.namespace or ''}/{metadata.name}: {why.rstrip('.')}.\n{waiting.told(status, events)}",
             conditions=waiting.missing(status),
             events=events,
         )

@@ -50,6 +50,8 @@ def connected(kubeconfig: str | Path | None, context: str | None) -> tuple[Any, 
             namespace = _namespace(config.list_kube_config_contexts(config_file=file), context)
     except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
+        if file is not None and not any(Path(each).expanduser().exists() for each in file.split(os.pathsep)):
+            reason = f"there is no file {file}"
         raise errors.ConfigurationError(
             f"There is no cluster to connect to: {reason}.",
             remedy="Give a kubeconfig and a context that are there, or set KUBECONFIG.",

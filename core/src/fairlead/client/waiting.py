@@ -16,6 +16,8 @@ __all__ = ["can_be_ready", "failed", "line", "missing", "ready", "state", "told"
 
 _ANSWER: Final = (InferenceGraph, InferenceService, TrainedModel)
 _READY: Final = "Ready"
+_STOPPED: Final = "Stopped"
+"""The condition that is False of whatever runs."""
 _ENDS: Final = ("InvalidSpec", "BlockedByFailedLoad")
 _LATEST_EVENTS: Final = 8
 
@@ -52,7 +54,8 @@ def failed(status: ResourceStatus | None) -> str | None:
 
 def missing(status: ResourceStatus | None) -> tuple[Condition, ...]:
     """The conditions that do not hold; ``Ready`` itself only where it is the only one."""
-    found = [each for each in (status.conditions or () if status is not None else ()) if each.status != "True"]
+    every = status.conditions or () if status is not None else ()
+    found = [each for each in every if each.status != "True" and each.type != _STOPPED]
     return tuple([each for each in found if each.type != _READY] or found)
 
 

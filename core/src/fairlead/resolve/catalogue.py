@@ -43,3 +43,8 @@ class Catalogue:
     storage_containers: tuple[ClusterStorageContainer, ...] = ()
     autoscalers: Mapping[str, AutoscalerSpec] = dataclasses.field(default_factory=dict)
     vault: Vault = dataclasses.field(default_factory=Vault)
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether it is a cluster's: Secrets are not looked at there, and every runtime is an object of its own."""
+        return self.vault.sealed

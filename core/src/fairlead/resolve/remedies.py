@@ -73,12 +73,12 @@ def for_unknown_runtime(name: str, model: ModelSpec, found: tuple[Contender, ...
     wanted = model.model_format.name if model.model_format else ""
     for broken in catalogue.missing:
         if name in (broken, runtimes.runtime_name(broken)):
-            return f"The plugin {broken} is installed and cannot be used. {_DOCTOR}"
+            return _unusable(broken, catalogue)
     serving = [each for each in found if contenders.serves(each, model, automatically=True)]
     if serving:
         return f"Take runtime out, so that one is chosen: {serving[0].name} serves {contenders.label(model)}."
     plugin = name.removeprefix(runtimes.runtime_name(""))
-    if plugin != name and plugin not in catalogue.plugins:
+    if plugin != name and plugin not in catalogue.plugins and not catalogue.in_cluster:
         return f"Install it: pip install fairlead-runtime-{plugin}"
     if install := _install(wanted, catalogue):
         return install
@@ -94,11 +94,22 @@ def near(word: str, known: Iterable[str]) -> list[str]:
 
 def _install(wanted: str, catalogue: Catalogue) -> str | None:
     if wanted in catalogue.missing:
-        return f"The plugin {wanted} is installed and cannot be used. {_DOCTOR}"
-    if wanted in KNOWN_FORMATS:
-        plugin = _PLUGINS.get(wanted, wanted.casefold())
-        return f"Install a runtime that serves it: pip install fairlead-runtime-{plugin}"
-    return None
+        return _unusable(wanted, catalogue)
+    if wanted not in KNOWN_FORMATS:
+        return None
+    if catalogue.in_cluster:
+        return (
+            "Declare a ServingRuntime or a ClusterServingRuntime that serves it;"
+            " `fairlead-operator render-runtimes` prints those of installed plugins."
+        )
+    plugin = _PLUGINS.get(wanted, wanted.casefold())
+    return f"Install a runtime that serves it: pip install fairlead-runtime-{plugin}"
+
+
+def _unusable(broken: str, catalogue: Catalogue) -> str:
+    if catalogue.in_cluster:
+        return f"The runtime {broken} is there and cannot be read: {catalogue.missing[broken]}"
+    return f"The plugin {broken} is installed and cannot be used. {_DOCTOR}"
 
 
 def _near_format(wanted: str, found: tuple[Contender, ...]) -> str:

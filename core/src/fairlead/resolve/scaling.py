@@ -26,6 +26,8 @@ KNATIVE_CLASS: Final = "autoscaling.knative.dev/class"
 
 _KNATIVE_PREFIX: Final = "autoscaling.knative.dev/"
 _KNATIVE_SUFFIX: Final = ".autoscaling.knative.dev"
+_OF_KNATIVE: Final = {targets.KNATIVE_METRIC: "scaleMetric", targets.KNATIVE_TARGET: "scaleTarget"}
+"""Annotations of Knative that its hpa reads, and the fields that say the same."""
 _NO_EFFECT: Final = {f"{_KNATIVE_PREFIX}min-scale": "minReplicas", f"{_KNATIVE_PREFIX}max-scale": "maxReplicas"}
 _HELD: Final = ("none", "external")
 
@@ -66,7 +68,8 @@ def scaling(
         warnings.append(f"{place}: the strategy hpa keeps at least 1 replica, although minReplicas is 0.")
     if mode != KNATIVE or high is not None:
         high = max(high or 0, low)
-    held, more = targets.read(component, annotations, strategy, place=place)
+    knative = annotations if name != "hpa" or said_by == KNATIVE_CLASS else {}
+    held, more = targets.read(component, knative, strategy, place=place)
     behavior = (component.auto_scaling.behavior if component.auto_scaling else None) or {}
     if behavior and name == "kpa":
         more.append(f"{place}.autoScaling.behavior has no effect with the strategy kpa.")
@@ -105,10 +108,12 @@ def _installed(name: str, said_by: str, catalogue: Catalogue) -> AutoscalerSpec:
     here = sorted((*catalogue.autoscalers, *_HELD))
     near = remedies.near(name, here)
     hint = f"Did you mean {' or '.join(near)}? If not: " if near else "Install it: "
+    package = f"fairlead-autoscaler-{name}"
+    where = f"the operator's image needs {package}" if catalogue.in_cluster else f"pip install {package}"
     raise errors.Unresolvable(
         "AutoscalerNotInstalled",
         f"{said_by} asks for the autoscaler {name!r}, and there are {', '.join(here)}.",
-        remedy=f"{hint}pip install fairlead-autoscaler-{name}\n"
+        remedy=f"{hint}{where}\n"
         f"Or do without: the annotation {CLASS}: none keeps as many replicas as minReplicas says.",
     )
 
@@ -130,7 +135,8 @@ def _unscaled(component: ComponentFields, name: str, place: str) -> list[str]:
 def _heeded(annotations: Mapping[str, str], name: str, said_by: str, place: str) -> tuple[dict[str, str], list[str]]:
     """The annotations that a strategy is handed, and what is to be said of those of which nobody takes notice.
 
-    Knative's own say nothing to hpa, except the metric and its target, which are read before.
+    Knative's own say nothing to hpa, except the metric and its target where Knative's class asks for hpa: the target of
+    a service that was written for its kpa is of requests, and would be taken for a percentage of a processor.
     """
     kept, warnings = dict(annotations), []
     for key, field in _NO_EFFECT.items():
@@ -143,6 +149,8 @@ def _heeded(annotations: Mapping[str, str], name: str, said_by: str, place: str)
     if name == "hpa":
         for key in [each for each in kept if each.startswith(_KNATIVE_PREFIX)]:
             del kept[key]
-            if key not in (KNATIVE_CLASS, targets.KNATIVE_METRIC, targets.KNATIVE_TARGET):
+            if key in _OF_KNATIVE and said_by != KNATIVE_CLASS:
+                warnings.append(f"{place}: the annotation {key} has no effect; set {_OF_KNATIVE[key]} in its place.")
+            elif key != KNATIVE_CLASS and key not in _OF_KNATIVE:
                 warnings.append(f"{place}: the annotation {key} has no effect with the strategy hpa.")
     return kept, warnings

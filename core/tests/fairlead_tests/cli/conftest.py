@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.cli import main
+from fairlead.engine import garbage
 from fairlead_tests.plugins import distributions
 
 
@@ -43,6 +44,7 @@ def logging_restored() -> Iterator[None]:
 def fairlead(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     for variable in ("FAIRLEAD_PLUGINS", "FAIRLEAD_PLUGINS_STRICT", "FAIRLEAD_DEBUG"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(garbage, "begin", lambda: None)  # this process is no server, and goes on to other tests
 
     def run(*arguments: str) -> Ran:
         with logging_restored():

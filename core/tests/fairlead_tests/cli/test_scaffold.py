@@ -138,14 +138,20 @@ def test_the_next_commands_are_printed(fairlead: Command, tmp_path: Path) -> Non
 # -- what it is worth -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def types(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy has read of libraries, so that it reads them once."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["x", "my-long-framework-name"])
 @kinds
-def test_generated_code_passes_ruff_and_mypy_strict(tmp_path: Path, kind: Kind, name: str) -> None:
+def test_generated_code_passes_ruff_and_mypy_strict(tmp_path: Path, types: Path, kind: Kind, name: str) -> None:
     made = scaffold.write(kind, name, tmp_path)
     tool(made, "ruff", "check", "--no-cache", ".")
     tool(made, "ruff", "format", "--no-cache", "--check", ".")
-    tool(made, "mypy", "--cache-dir", str(tmp_path / "mypy"), "src", "tests")
+    tool(made, "mypy", "--cache-dir", str(types), "src", "tests")
 
 
 @pytest.mark.slow

@@ -120,6 +120,8 @@ def test_what_is_missing_is_told_in_lines() -> None:
         "  Warning Failed (3 times): No model.",
     ]
     assert waiting.told(waiting.state(service(conditions=[NOT_READY])), []) == "  Ready is False"
+    runs = {"type": "Stopped", "status": "False"}
+    assert waiting.told(waiting.state(service(conditions=[NOT_READY, runs])), []) == "  Ready is False"
     assert "Does an operator run" in waiting.told(None, [])
 
 
@@ -179,7 +181,7 @@ def test_a_kubeconfig_that_is_wrong_is_an_error_with_a_remedy(kubeconfig: Path, 
 def test_a_context_or_a_file_that_is_not_there_is_an_error(kubeconfig: Path) -> None:
     with pytest.raises(errors.ConfigurationError, match="no cluster to connect to"):
         fairlead.Client(kubeconfig, context="third")
-    with pytest.raises(errors.ConfigurationError, match="no cluster to connect to"):
+    with pytest.raises(errors.ConfigurationError, match=r"connect to: there is no file .*missing"):
         fairlead.Client(kubeconfig.parent / "missing")
 
 

@@ -184,6 +184,16 @@ def test_the_metrics_of_autoscaling_hold_over_the_short_form() -> None:
     assert "scaleMetric and scaleTarget have no effect" in warnings[0]
 
 
+@pytest.mark.parametrize("named", [{}, {"cls": "hpa"}])
+def test_requests_that_knative_was_to_hold_are_no_percentage_of_a_processor(named: dict[str, str]) -> None:
+    found, warnings = scaled(mode="Standard", target="3", metric="concurrency", **named)
+    assert found.spec.targets == (CPU,)
+    assert set(warnings) == {
+        "spec.predictor: the annotation autoscaling.knative.dev/target has no effect; set scaleTarget in its place.",
+        "spec.predictor: the annotation autoscaling.knative.dev/metric has no effect; set scaleMetric in its place.",
+    }
+
+
 def test_annotations_of_knative_say_what_hpa_holds() -> None:
     found, warnings = scaled(knative="hpa.autoscaling.knative.dev", metric="memory", target="100", window="30s")
     assert found.spec.targets == (MetricTarget(metric="memory", value=100 * 2.0**20),)

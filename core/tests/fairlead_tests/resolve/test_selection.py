@@ -11,6 +11,7 @@ from fairlead import ModelFormat, errors
 from fairlead.api.predictor import ModelFormat as DeclaredFormat
 from fairlead.api.predictor import ModelSpec
 from fairlead.resolve import Candidate
+from fairlead.resolve.secrets import Vault
 from fairlead.resolve.selection import Selection, select
 from fairlead_tests.resolve import worlds
 from fairlead_tests.resolve.worlds import cluster_runtime, runtime
@@ -116,6 +117,22 @@ def test_a_plugin_takes_no_place_for_a_format_that_it_does_not_serve() -> None:
 def test_the_wheel_for_pytorch_is_named_for_torch() -> None:
     error = refused(name="pytorch", known={"plugins": {"sklearn": worlds.SKLEARN}})
     assert error.remedy == "Install a runtime that serves it: pip install fairlead-runtime-torch"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"name": "huggingface"}, "Declare a ServingRuntime or a ClusterServingRuntime that serves it"),
+        ({"name": "lightgbm", "runtime": "fairlead-lightgbm"}, "Declare a ServingRuntime or a ClusterServingRuntime"),
+        ({"name": "lightgbm", "runtime": "odd"}, "The runtime odd is there and cannot be read: It has two of them."),
+    ],
+)
+def test_in_a_cluster_nobody_is_told_to_install_a_package(asked: dict[str, Any], told: str) -> None:
+    known = {"vault": Vault(sealed=True), "missing": {"odd": "It has two of them."}}
+    remedy = refused(known=known, **asked).remedy
+    assert remedy is not None
+    assert told in remedy
+    assert "pip" not in remedy
 
 
 def test_a_plugin_in_the_place_of_mlserver_is_asked_in_v2_as_mlserver_is() -> None:

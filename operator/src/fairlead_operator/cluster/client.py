@@ -82,12 +82,13 @@ class Cluster:
             if not token:
                 return found, str(metadata.get("resourceVersion") or "")
 
-    async def apply(self, manifest: Mapping[str, Any], *, force: bool) -> Manifest:
+    async def apply(self, manifest: Mapping[str, Any], *, force: bool, manager: str = MANAGER) -> Manifest:
         """Apply an object by the server's own merge; it is made where it is not there.
 
         Args:
             manifest: the fields that this operator decides.
             force: whether fields that others hold are taken from them.
+            manager: who holds the fields from then on.
 
         Returns:
             The object as it is now.
@@ -97,7 +98,7 @@ class Cluster:
         """
         metadata = manifest["metadata"]
         path = kinds.of(manifest).path(metadata.get("namespace"), metadata["name"])
-        query = [("fieldManager", MANAGER), ("force", "true" if force else "false")]
+        query = [("fieldManager", manager), ("force", "true" if force else "false")]
         return await self._ask("PATCH", path, query, manifest, _APPLY)
 
     async def create(self, manifest: Mapping[str, Any]) -> Manifest:
@@ -126,12 +127,10 @@ class Cluster:
         namespace: str | None,
         patch: Mapping[str, Any],
         subresource: str | None = None,
-        *,
-        manager: str = MANAGER,
     ) -> Manifest:
         """Lay fields over an object, or over a subresource of it; null removes one."""
         path = kind.path(namespace, name, subresource)
-        return await self._ask("PATCH", path, [("fieldManager", manager)], patch, _MERGE)
+        return await self._ask("PATCH", path, [("fieldManager", MANAGER)], patch, _MERGE)
 
     async def delete(self, kind: Kind, name: str, namespace: str | None, *, uid: str) -> None:
         """Delete an object and, in the background, what belongs to it; one that is gone is no error.
@@ -203,7 +202,7 @@ def _parsed(content: bytes) -> Manifest:
 
 def _error(status: int, told: Manifest, content: bytes, asked: str, retry_after: str | None) -> errors.ClusterError:
     message = str(told.get("message") or content.decode(errors="replace")).strip()[:_MESSAGE]
-    reason = f"The API server answers {asked} with {status}: {message}"
+    reason = f"The API server answers {asked} with {status}: {message.rstrip('.')}."
     if status == 404:
         return errors.ObjectNotFound(reason, status=status)
     if status == 409:
@@ -211,7 +210,11 @@ def _error(status: int, told: Manifest, content: bytes, asked: str, retry_after:
     if status in _TRY_AGAIN:
         seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
         return errors.ClusterUnavailable(reason, status=status, retry_after=seconds)
-    if status in (401, 403):
+    if status == 401:
+        return errors.ObjectRefused(
+            reason, remedy="See whether the token has expired, or is of another cluster.", status=status
+        )
+    if status == 403:
         return errors.ObjectRefused(
             reason, remedy="Apply the roles of operator/manifests/rbac: they have all that it may do.", status=status
         )
@@ -233,13 +236,22 @@ async def credentials(kubeconfig: Path | None = None) -> Configuration:
             configuration.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]  # as above
         else:
             file = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG")
+            _expect(file)
             await configuration.load_kube_config(config_file=file, client_configuration=settings)  # type: ignore[no-untyped-call]  # as above
-    except (configuration.ConfigException, OSError) as error:
+    except Exception as error:  # a file that is no kubeconfig makes the client stumble in any way
+        known = isinstance(error, configuration.ConfigException | OSError)
+        reason = str(error) if known else "what is there is no kubeconfig"
         raise errors.ConfigurationError(
-            f"There is no cluster to connect to: {error}.",
+            f"There is no cluster to connect to: {reason.rstrip('.')}.",
             remedy="Set KUBECONFIG to the file of a cluster, or run within one.",
         ) from error
     return settings
+
+
+def _expect(files: str | None) -> None:
+    """The client takes a file that is not there for an empty one."""
+    if files and not any(Path(each).expanduser().exists() for each in files.split(os.pathsep)):
+        raise FileNotFoundError(f"there is no file {files}")
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fairlead_operator.configuration import reading
 from fairlead_operator.configuration.fields import FIELDS
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from fairlead_operator.configuration.reading import Decided
 
 __all__ = ["Explained", "explained", "show"]
+
+_MODE: Final = "deploy.defaultDeploymentMode"
+_STANDARD: Final = "Standard"
 
 
 class Explained(NamedTuple):
@@ -68,10 +71,19 @@ def _lines(found: Decided) -> Iterator[str]:
         yield f"{each.path:{width}}  {each.level:9}  {each.value}"
     for title, texts in (
         ("What is wrong:", [each.message for each in found.problems]),
+        ("What does not run here:", _refused(found)),
         ("What has no effect:", found.notes),
     ):
         if texts:
             yield from ("", title, *(f"  {text}" for text in texts))
+
+
+def _refused(found: Decided) -> list[str]:
+    """What a configuration of KServe, which is right as such, keeps from running."""
+    mode = found.values[_MODE]
+    if mode == _STANDARD:
+        return []
+    return [f"{_MODE} is {mode}, so that services which name no mode are refused. Set it to {_STANDARD}."]
 
 
 def _shown(value: Any) -> str:

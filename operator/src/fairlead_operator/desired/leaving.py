@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fairlead.resolve.service import ResolvedService
     from fairlead_operator.desired.model import Manifest, Surroundings
 
-__all__ = ["may_go"]
+__all__ = ["may_go", "staying"]
 
 
 def may_go(service: ResolvedService, surroundings: Surroundings, live: Mapping[tuple[str, str], Manifest]) -> bool:
@@ -37,6 +37,26 @@ def may_go(service: ResolvedService, surroundings: Surroundings, live: Mapping[t
             return False
     found = ways.way(service, surroundings)
     return found is not Way.HTTP_ROUTES or not routed.lags(service, surroundings, live)
+
+
+def staying(
+    service: ResolvedService, surroundings: Surroundings, live: Mapping[tuple[str, str], Manifest]
+) -> tuple[Manifest, ...]:
+    """What stays although it is not desired any more: an Ingress, until HTTPRoutes lead where it does.
+
+    Where the cluster does not know HTTPRoutes, or nobody follows them, requests still come by it.
+
+    Args:
+        service: the InferenceService.
+        surroundings: what it is rendered in.
+        live: its objects, after what is desired was applied, by kind and name.
+    """
+    found = ways.way(service, surroundings)
+    if service.stopped or found not in (Way.HTTP_ROUTES, Way.MISSING):
+        return ()
+    if found is Way.HTTP_ROUTES and routed.by_routes(service, surroundings, live).ready:
+        return ()
+    return tuple(each for (kind, _), each in live.items() if kind == "Ingress")
 
 
 def _is_rolled_out(deployment: Mapping[str, Any] | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -16,19 +16,7 @@ if TYPE_CHECKING:
     from fairlead.plugins import Plugins
     from fairlead_operator.desired.model import Manifest
 
-__all__ = ["of_plugin", "render", "rendered"]
-
-_ADDED: Final[dict[str, Any]] = {
-    # The server is not ready before every model has answered a sample.
-    "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}},
-    "securityContext": {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "runAsNonRoot": True,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    },
-}
-"""What the images of Fairlead's own servers allow, beside what the platform without a cluster asks of a runtime."""
+__all__ = ["render", "rendered"]
 
 
 def render(plugins: Plugins) -> list[Manifest]:
@@ -42,25 +30,12 @@ def render(plugins: Plugins) -> list[Manifest]:
     """
     infos = sorted({info.name for info in plugins.infos(Kind.RUNTIME)})
     own = [
-        of_plugin(spec, plugins.info(Kind.RUNTIME, name).version)
+        runtimes.cluster_runtime(spec, plugins.info(Kind.RUNTIME, name).version).manifest()
         for name in infos
         for spec in plugins.specs(Kind.RUNTIME, name)
         if isinstance(spec, RuntimeSpec)
     ]
     return [*own, *images.manifests()]
-
-
-def of_plugin(spec: RuntimeSpec, version: str | None) -> Manifest:
-    """The ClusterServingRuntime of a runtime plugin, for a cluster that enforces the restricted security standard.
-
-    Args:
-        spec: what the plugin says of itself.
-        version: the version of its distribution, which is the tag of its image.
-    """
-    manifest = runtimes.cluster_runtime(spec, version).manifest()
-    (container,) = manifest["spec"]["containers"]
-    manifest["spec"]["containers"] = [{**container, **_ADDED}]
-    return manifest
 
 
 def rendered(only: str | None, plugins: Plugins) -> str:

@@ -44,6 +44,12 @@ def test_what_is_wrong_and_what_has_no_effect_is_printed_behind_it(capsys: pytes
     assert explaining.show(SHIPPED) == 0
 
 
+@pytest.mark.parametrize(("mode", "told"), [("Serverless", True), ("RawDeployment", False), ("Standard", False)])
+def test_a_mode_in_which_nothing_runs_is_told(mode: str, told: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert explaining.show({"deploy": json.dumps({"defaultDeploymentMode": mode})}) == 0
+    assert ("deploy.defaultDeploymentMode is Knative, so that" in capsys.readouterr().out) is told
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

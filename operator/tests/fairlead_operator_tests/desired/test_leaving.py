@@ -87,3 +87,38 @@ def test_a_promoted_canary_keeps_its_pods() -> None:
     after = case(spec("name: v2, model: {modelFormat: {name: sklearn}, storageUri: 's3://models/iris-2'}"))
     templates = [_live(each, {}, 2)["Deployment", "iris-v2-predictor"]["spec"]["template"] for each in (before, after)]
     assert templates[0] == templates[1]
+
+
+# -- from an Ingress to HTTPRoutes ------------------------------------------------------------------------
+
+
+def _stays(made: Case, parents: list[dict[str, Any]]) -> bool:
+    live = _live(made, _DONE, None)
+    for (kind, _), each in live.items():
+        if kind == "HTTPRoute":
+            each["status"] = {"parents": parents}
+    ingress = {"kind": "Ingress", "metadata": {"name": made.service.name}}
+    live["Ingress", made.service.name] = ingress
+    return leaving.staying(made.service, made.around, live) == (ingress,)
+
+
+def _parent(status: str, generation: int = 2) -> list[dict[str, Any]]:
+    accepted = {"type": "Accepted", "status": status, "reason": "X", "observedGeneration": generation}
+    return [{"parentRef": _REF, "conditions": [accepted]}]
+
+
+@pytest.mark.parametrize("parents", [[], _parent("False"), _parent("Unknown"), _parent("True", 1)])
+def test_an_ingress_stays_until_the_gateway_follows_all_routes(parents: list[dict[str, Any]]) -> None:
+    assert _stays(case(), parents)
+
+
+def test_an_ingress_goes_once_the_gateway_follows_all_routes() -> None:
+    assert not _stays(case(), _parent("True"))
+
+
+def test_an_ingress_stays_where_the_cluster_knows_no_routes() -> None:
+    assert _stays(case(apis=frozenset()), [])
+
+
+def test_an_ingress_of_a_service_that_is_stopped_goes() -> None:
+    assert not _stays(case(metadata={"annotations": {"serving.kserve.io/stop": "true"}}), [])

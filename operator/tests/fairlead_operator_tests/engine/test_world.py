@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from fairlead_operator.cluster.kinds import SELECTOR
 from fairlead_operator.world import CONFIG_MAP, World
 
@@ -56,6 +58,36 @@ def test_what_is_older_than_what_is_known_is_no_news() -> None:
     assert not seen.world.put(child("Deployment", "iris-predictor", 7, spec={"replicas": 2}))
     assert seen.since() == set()
     assert seen.world.children(IRIS)["Deployment", "iris-predictor"]["spec"] == {"replicas": 2}
+
+
+def test_an_answer_to_a_write_tells_nobody_what_the_writer_knows() -> None:
+    seen = Watched()
+    seen.world.put(an_object("InferenceService", "iris", 1, spec={"a": 1}))
+    seen.world.put(child("Deployment", "iris-predictor", 2, spec={"replicas": 1}, status={"replicas": 1}))
+    seen.since()
+    seen.world.wrote(an_object("InferenceService", "iris", 3, spec={"a": 1}, status={"url": "http://iris"}))
+    seen.world.wrote(child("Deployment", "iris-predictor", 4, spec={"replicas": 2}, status={"replicas": 1}))
+    seen.world.wrote(child("Service", "iris-predictor", 5, spec={}, status={"loadBalancer": {}}))
+    assert seen.since() == set()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        an_object("InferenceService", "iris", 9, spec={"a": 2}, status={"url": "http://iris"}),
+        an_object("InferenceService", "iris", 9, spec={"a": 1}, metadata={"annotations": {"a": "b"}}),
+        an_object("Deployment", "iris-predictor", 9, spec={"replicas": 1}, status={"replicas": 2}),
+        an_object("Deployment", "iris-predictor", 9, status={"replicas": 1}, metadata={"deletionTimestamp": "now"}),
+    ],
+)
+def test_what_others_changed_before_a_write_is_told_because_the_watch_is_behind_by_then(answer: dict[str, Any]) -> None:
+    seen = Watched()
+    seen.world.put(an_object("InferenceService", "iris", 1, spec={"a": 1}))
+    seen.world.put(child("Deployment", "iris-predictor", 2, spec={"replicas": 1}, status={"replicas": 1}))
+    seen.since()
+    labels = {SELECTOR: "iris"} if answer["kind"] == "Deployment" else {}
+    seen.world.wrote({**answer, "metadata": {**answer["metadata"], "labels": labels}})
+    assert seen.since() == {IRIS}
 
 
 def test_another_object_of_the_same_name_is_news_and_the_end_of_the_first_is_not_its_end() -> None:

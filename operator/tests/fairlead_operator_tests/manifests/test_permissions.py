@@ -67,6 +67,7 @@ def test_what_users_declare_is_read_and_never_made_or_deleted(kind: Kind) -> Non
         ("list", "", "namespaces", None, None),
         ("create", "", "events", None, "models"),
         ("patch", "", "events", "iris.1", "models"),
+        ("get", "", "events", "iris.1", "models"),
         ("create", "coordination.k8s.io", "leases", None, OWN),
         ("get", "coordination.k8s.io", "leases", "fairlead-operator", OWN),
         ("update", "coordination.k8s.io", "leases", "fairlead-operator", OWN),
@@ -75,6 +76,7 @@ def test_what_users_declare_is_read_and_never_made_or_deleted(kind: Kind) -> Non
         ("update", "", "secrets", "fairlead-webhooks", OWN),
         ("create", ADMISSION, "validatingwebhookconfigurations", None, None),
         ("patch", ADMISSION, "mutatingwebhookconfigurations", "fairlead-operator", None),
+        ("delete", ADMISSION, "validatingwebhookconfigurations", "fairlead-operator", None),
     ],
 )
 def test_the_operator_may(verb: str, group: str, name: str, which: str | None, namespace: str | None) -> None:
@@ -103,7 +105,7 @@ def test_the_operator_may(verb: str, group: str, name: str, which: str | None, n
         ("update", "coordination.k8s.io", "leases", "fairlead-operator", "models"),
         ("get", ADMISSION, "validatingwebhookconfigurations", "of-another", None),
         ("patch", ADMISSION, "validatingwebhookconfigurations", "of-another", None),
-        ("delete", ADMISSION, "validatingwebhookconfigurations", "fairlead-operator", None),
+        ("delete", ADMISSION, "validatingwebhookconfigurations", "of-another", None),
         ("create", "rbac.authorization.k8s.io", "rolebindings", None, "models"),
     ],
 )

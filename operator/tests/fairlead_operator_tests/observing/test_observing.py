@@ -222,6 +222,12 @@ def test_head_and_workers_are_ready_together_and_say_which_of_them_is_not() -> N
     assert both["Progressing"].reason == "NewReplicaSetAvailable"
 
 
+def test_workers_that_start_beside_a_head_that_answers_are_not_known_to_fail() -> None:
+    workers = deployments_seen.conditions(deployment("w", available=NO, progressing=PROGRESSING))
+    found = deployments_seen.verdict(deployments_seen.merged(deployments_seen.conditions(HEALTHY), workers))
+    assert found.status == "Unknown"
+
+
 def test_workers_that_cannot_be_made_are_a_failure_of_the_whole() -> None:
     workers = deployments_seen.conditions(deployment("w", available=NO, progressing=PROGRESSING, failure=QUOTA))
     found = deployments_seen.verdict(deployments_seen.merged(deployments_seen.conditions(HEALTHY), workers))
@@ -263,6 +269,16 @@ def test_problems_are_conditions_and_only_those_that_ready_asks_take_it_away() -
     assert words(found, "Ready") == {"Ready": ("True", None)}
     assert condition(found, "ConfigurationReady").message == "deploy: no JSON. ingress: no JSON."
     assert condition(found, "AutoscalerReady").severity == "Warning"
+
+
+def test_what_has_no_effect_is_told_and_takes_nothing_away() -> None:
+    found = derived(HEALTHY, notes=("The annotation x has no effect.", "Its mode was Raw.", "Its mode was Raw."))
+    advice = condition(found, "Advice")
+    assert (advice.status, advice.severity) == ("True", "Info")
+    assert advice.message == "The annotation x has no effect. Its mode was Raw."
+    assert words(found, "Ready") == {"Ready": ("True", None)}
+    assert "Advice" not in {each.type for each in derived(HEALTHY).conditions or ()}
+    assert len(condition(derived(HEALTHY, notes=("x" * 9999,)), "Advice").message or "") == 4000
 
 
 @pytest.mark.parametrize("kind", ["IngressReady", "PredictorReady"])

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import pytest
 from kopf.testing import KopfRunner
 
-from fairlead.api import crds
-from fairlead.plugins import Plugins
-from fairlead_apiserver import foreign
-from fairlead_operator.catalogues import Installed
-from fairlead_operator.options import Options
-from fairlead_operator.process import prepared
-from fairlead_operator_tests.running.services import HOME, Services, runtime
-
-if TYPE_CHECKING:
-    from fairlead_apiserver.cluster import Cluster
+from fairlead_apiserver import ApiServer, Cluster, foreign
+from fairlead_operator_tests.running.operating import Alone, operating, prepare
+from fairlead_operator_tests.running.services import Services
 
 FOREIGN: Final = ("HTTPRoute", "ScaledObject", "OpenTelemetryCollector")
 
@@ -30,25 +24,29 @@ class Operate(Protocol):
     def __call__(self, **options: Any) -> contextlib.AbstractContextManager[KopfRunner]: ...
 
 
-@contextlib.contextmanager
-def operating(kubeconfig: Path, **options: Any) -> Iterator[KopfRunner]:
-    """An operator, run by kopf as its command would."""
-    settled = {"elects": False, "webhooks": False, "namespace": HOME, **options}
-    registry, settings = prepared(Options(kubeconfig=kubeconfig, **settled), Installed.discover(Plugins.discover()))
-    settings.networking.error_backoffs = (0.1, 0.2, 0.5)
-    arguments = ["run", "--all-namespaces", "--standalone", "--log-format=plain"]
-    with KopfRunner(arguments, registry=registry, settings=settings, timeout=60) as runner:
-        yield runner
-
-
 @pytest.fixture(scope="session")
 def prepared_cluster(clusters: Cluster) -> Cluster:
     """The cluster with the kinds, the operator's namespace and a runtime."""
-    for each in crds.definitions():
-        clusters.install(each)
-    for each in ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}, runtime("tests-sklearn")):
-        clusters.apply(each, force=True)
-    return clusters
+    return prepare(clusters)
+
+
+@pytest.fixture(scope="session")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    """A server in memory in whose cluster no operator runs."""
+    if os.environ.get("KUBECONFIG"):
+        pytest.skip("other operators run in a real cluster, and it cannot be told to fail")
+    with ApiServer() as server:
+        folder = tmp_path_factory.mktemp("alone")
+        yield Alone(server, prepare(Cluster(server.kubeconfig(folder / "kubeconfig"))), folder)
+
+
+@pytest.fixture
+def alone(lonely: Alone) -> Iterator[Alone]:
+    """The same for one test, which has all operators in it itself."""
+    with lonely.cluster.namespace() as namespace:
+        lonely.server.requests.clear()
+        yield dataclasses.replace(lonely, namespace=namespace)
+        lonely.server.heal()
 
 
 @pytest.fixture

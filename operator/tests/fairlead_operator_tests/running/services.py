@@ -142,7 +142,12 @@ class Services:
             found = self.get(kind, name)
             return found if found is not None and check(found) else None
 
-        return self.cluster.eventually(held) or {}
+        try:
+            return self.cluster.eventually(held) or {}
+        except TimeoutError as error:
+            found = self.get(kind, name)
+            shown = found and (found.get("status") if kind == "InferenceService" else found.get("spec"))
+            raise AssertionError(f"{kind} {name} stays as it is: {json.dumps(shown)}") from error
 
     def status(self, name: str, check: Callable[[dict[str, Any]], Any] = bool) -> dict[str, Any]:
         """The status of an InferenceService, once something holds of it."""

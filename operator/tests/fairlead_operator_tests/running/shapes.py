@@ -6,12 +6,15 @@ from typing import Any, Final
 
 from fairlead_operator_tests.running.services import isvc
 
-__all__ = ["CLASS", "CPU", "MEMORY", "POD_METRIC", "PROMETHEUS", "canary", "canaried", "custom", "scaled", "whole"]
+__all__ = ["CLASS", "CPU", "MEMORY", "POD_METRIC", "PROMETHEUS", "canaried", "canary", "custom", "scaled", "whole"]
 
 CLASS: Final = "serving.kserve.io/autoscalerClass"
 """The annotation that says who scales."""
 
-CPU: Final = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 55}}}
+CPU: Final = {
+    "type": "Resource",
+    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 55}},
+}
 """A share of the requested processors."""
 
 MEMORY: Final = {
@@ -57,7 +60,11 @@ def scaled(name: str, strategy: str, *metrics: dict[str, Any], **predictor: Any)
 
 def canary(name: str, percent: int, **predictor: Any) -> dict[str, Any]:
     """A canary with a model of its own."""
-    own = {"name": name, "model": {"modelFormat": {"name": "sklearn"}, "storageUri": f"s3://bucket/{name}"}, **predictor}
+    own = {
+        "name": name,
+        "model": {"modelFormat": {"name": "sklearn"}, "storageUri": f"s3://bucket/{name}"},
+        **predictor,
+    }
     return {"trafficPercent": percent, "predictor": own}
 
 

@@ -1,21 +1,19 @@
 """What components of a service come to, and what an edit of each field reaches.
 
-====================================================  ================================================================
-behaviour of KServe                                   test
-====================================================  ================================================================
-predictor: Service, Deployment, autoscaler            test_a_predictor_comes_to_its_objects_and_is_asked_at_its_hosts
-with deploymentStrategy; rolling update, surge        test_the_strategy_of_a_component_is_that_of_its_deployment
-variables of the environment, added and taken out     test_an_edit_of_a_predictor_reaches_its_pods
-transformer; explainer                                test_every_component_has_objects_and_all_are_asked_for_ready
-collocation: in the service, the runtime, both, own   test_a_transformer_may_stand_beside_the_model
-several container ports, one of them for gRPC         test_every_port_is_asked_at_its_service
-batcher, logger                                       test_an_agent_stands_before_a_predictor_that_is_logged_or_batched
-model in an image: sidecar, image volume, fetched     test_a_model_in_an_image_comes_as_the_configuration_says
-only the pull secrets of the service                  the same
-secrets of a service account                          test_pods_fetch_with_the_secrets_of_their_service_account
-storage.path and a key                                test_a_model_may_be_named_by_an_entry_of_a_secret
-labels and annotations, precedence                    test_labels_and_annotations_of_a_component_win_over_those_of_the_service
-====================================================  ================================================================
+What KServe tests, and where that is tested here:
+
+- predictor: Service, Deployment, autoscaler: test_a_predictor_comes_to_its_objects_and_is_asked_at_its_hosts
+- with deploymentStrategy; rolling update, surge: test_the_strategy_of_a_component_is_that_of_its_deployment
+- variables of the environment, added and taken out: test_an_edit_of_a_predictor_reaches_its_pods
+- transformer; explainer: test_every_component_has_objects_and_all_are_asked_for_ready
+- collocation: in the service, the runtime, both, own: test_a_transformer_may_stand_beside_the_model
+- several container ports, one of them for gRPC: test_every_port_is_asked_at_its_service
+- batcher, logger: test_an_agent_stands_before_a_predictor_that_is_logged_or_batched
+- model in an image: sidecar, image volume, fetched: test_a_model_in_an_image_comes_as_the_configuration_says
+- only the pull secrets of the service: the same
+- secrets of a service account: test_pods_fetch_with_the_secrets_of_their_service_account
+- storage.path and a key: test_a_model_may_be_named_by_an_entry_of_a_secret
+- labels and annotations, precedence: test_labels_and_annotations_of_a_component_win_over_those_of_the_service
 """
 
 from __future__ import annotations
@@ -45,6 +43,10 @@ def ready(status: dict[str, Any]) -> str:
 def variables(deployment: dict[str, Any]) -> dict[str, str]:
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     return {each["name"]: each["value"] for each in container["env"] if each["name"] in "AB"}
+
+
+def has_variables(services: Services, wanted: dict[str, str]) -> None:
+    services.becomes("Deployment", "iris-predictor", lambda each: variables(each) == wanted)
 
 
 def test_a_predictor_comes_to_its_objects_and_is_asked_at_its_hosts(services: Services) -> None:
@@ -97,7 +99,9 @@ def test_the_strategy_of_a_component_is_that_of_its_deployment(services: Service
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 0}}
     services.declare(isvc("iris", deploymentStrategy=strategy))
     assert services.appears("Deployment", "iris-predictor")["spec"]["strategy"] == strategy
-    services.change("iris", {"spec": {"predictor": {"deploymentStrategy": {"type": "Recreate", "rollingUpdate": None}}}})
+    services.change(
+        "iris", {"spec": {"predictor": {"deploymentStrategy": {"type": "Recreate", "rollingUpdate": None}}}}
+    )
     services.becomes("Deployment", "iris-predictor", lambda each: each["spec"]["strategy"] == {"type": "Recreate"})
     services.change("iris", {"spec": {"predictor": {"deploymentStrategy": None}}})
     default = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
@@ -109,8 +113,7 @@ def test_an_edit_of_a_predictor_reaches_its_pods(services: Services) -> None:
     assert variables(services.appears("Deployment", "iris-predictor")) == {"A": "1"}
     for env in ([{"name": "A", "value": "2"}, {"name": "B", "value": "1"}], [{"name": "B", "value": "1"}], []):
         services.change("iris", {"spec": {"predictor": {"model": {"env": env or None}}}})
-        wanted = {each["name"]: each["value"] for each in env}
-        services.becomes("Deployment", "iris-predictor", lambda each, wanted=wanted: variables(each) == wanted)
+        has_variables(services, {each["name"]: each["value"] for each in env})
 
 
 def test_a_rollout_keeps_the_number_of_replicas(services: Services) -> None:
@@ -195,9 +198,7 @@ def _oci_mode(deployment: dict[str, Any]) -> str:
 
 
 def _carrying(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        each for each in (*pod["containers"], *pod.get("initContainers", ())) if each["image"] == "example/iris:1"
-    ]
+    return [each for each in (*pod["containers"], *pod.get("initContainers", ())) if each["image"] == "example/iris:1"]
 
 
 def test_pods_fetch_with_the_secrets_of_their_service_account(services: Services) -> None:
@@ -229,11 +230,14 @@ def test_labels_and_annotations_of_a_component_win_over_those_of_the_service(ser
     services.declare(manifest)
     found = services.appears("Deployment", "iris-predictor")
     for metadata in (found["metadata"], found["spec"]["template"]["metadata"]):
-        assert metadata["labels"].items() >= {
-            "team": "own",
-            "near": "yes",
-            "app": "isvc.iris-predictor",
-            "component": "predictor",
-            "serving.kserve.io/inferenceservice": "iris",
-        }.items()
+        assert (
+            metadata["labels"].items()
+            >= {
+                "team": "own",
+                "near": "yes",
+                "app": "isvc.iris-predictor",
+                "component": "predictor",
+                "serving.kserve.io/inferenceservice": "iris",
+            }.items()
+        )
         assert metadata["annotations"].items() >= {"note": "own", "far": "yes"}.items()

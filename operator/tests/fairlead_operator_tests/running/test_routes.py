@@ -1,19 +1,15 @@
 """How requests come to services, and when they are said to.
 
-================================================  ====================================================================
-behaviour of KServe                               test
-================================================  ====================================================================
-HTTPRoutes of a predictor, transformer,           test_a_service_is_ready_once_the_gateway_follows_all_of_its_routes
-explainer
-ingress creation disabled                         test_where_somebody_else_routes_nothing_is_made_and_the_service_is_ready
-custom domainTemplate                             test_hosts_are_what_the_template_says
-path-based routing: predictor, transformer,       test_a_path_leads_to_what_is_asked_first
-explainer
-Gateway API off: Ingress                          test_without_the_gateway_api_there_is_an_ingress
-headless Service; with a custom port              test_a_service_without_an_address_is_asked_at_the_port_of_its_pods
-REST and gRPC on one host                         test_both_protocols_are_asked_at_one_host
-cluster-local                                     test_a_service_for_the_cluster_alone_has_no_route
-================================================  ====================================================================
+What KServe tests, and where that is tested here:
+
+- HTTPRoutes of a predictor, transformer, explainer: test_a_service_is_ready_once_the_gateway_follows_all_of_its_routes
+- ingress creation disabled: test_where_somebody_else_routes_nothing_is_made_and_the_service_is_ready
+- custom domainTemplate: test_hosts_are_what_the_template_says
+- path-based routing: predictor, transformer, explainer: test_a_path_leads_to_what_is_asked_first
+- Gateway API off: Ingress: test_without_the_gateway_api_there_is_an_ingress
+- headless Service; with a custom port: test_a_service_without_an_address_is_asked_at_the_port_of_its_pods
+- REST and gRPC on one host: test_both_protocols_are_asked_at_one_host
+- cluster-local: test_a_service_for_the_cluster_alone_has_no_route
 """
 
 from __future__ import annotations
@@ -89,8 +85,7 @@ def test_where_somebody_else_routes_nothing_is_made_and_the_service_is_ready(gat
     gateway.declare(isvc("iris"))
     gateway.roll_out("iris-predictor")
     gateway.condition("iris", "Ready", "True")
-    for kind in ("HTTPRoute", "Ingress"):
-        gateway.cluster.eventually(lambda kind=kind: not gateway.names(kind))
+    gateway.cluster.eventually(lambda: not gateway.names("HTTPRoute") | gateway.names("Ingress"))
     assert gateway.settled("iris")["url"] == f"http://iris-{gateway.namespace}.example.com"
 
 
@@ -163,7 +158,8 @@ def test_a_namespace_that_comes_to_the_gateway_api_changes_its_routes(gateway: S
 
 
 @pytest.mark.parametrize(
-    ("ports", "port"), [([], 8080), ([{"containerPort": 9000, "name": "h2c"}, {"containerPort": 8090, "name": "a"}], 8090)]
+    ("ports", "port"),
+    [([], 8080), ([{"containerPort": 9000, "name": "h2c"}, {"containerPort": 8090, "name": "a"}], 8090)],
 )
 def test_a_service_without_an_address_is_asked_at_the_port_of_its_pods(
     services: Services, ports: list[dict[str, Any]], port: int
@@ -205,7 +201,6 @@ def test_a_service_for_the_cluster_alone_has_no_route(gateway: Services, how: st
     gateway.declare(manifest)
     gateway.roll_out("iris-predictor")
     gateway.condition("iris", "Ready", "True")
-    for kind in ("HTTPRoute", "Ingress"):
-        gateway.cluster.eventually(lambda kind=kind: not gateway.names(kind))
+    gateway.cluster.eventually(lambda: not gateway.names("HTTPRoute") | gateway.names("Ingress"))
     found = gateway.settled("iris")
     assert found["url"] == found["address"]["url"] == f"http://iris-predictor.{gateway.namespace}.svc.cluster.local"
