@@ -92,7 +92,9 @@ unit: install emulators ## pytest
 ifneq ($(PYTEST_ARGS),)
 	@env -u KUBECONFIG $(BIN)/pytest $(PYTEST_ARGS)
 else
-	@env -u KUBECONFIG $(BIN)/pytest --numprocesses 2 --dist loadfile core/tests operator/tests plugins tests $(addprefix --ignore=,$(ALONE))
+	@# An operator watches for as long as its tests run: beside it, other tests would measure its memory and its time.
+	@env -u KUBECONFIG $(BIN)/pytest --numprocesses 2 --dist loadfile operator/tests tests/support
+	@env -u KUBECONFIG $(BIN)/pytest --numprocesses 2 --dist loadfile core/tests plugins tests $(addprefix --ignore=,tests/support $(ALONE))
 	@env -u KUBECONFIG $(BIN)/pytest $(ALONE)
 endif
 

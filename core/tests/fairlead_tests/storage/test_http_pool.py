@@ -217,6 +217,29 @@ def test_closing_ends_waiting_for_a_connection(client: Client) -> None:
             asking.result(4)
 
 
+def test_a_client_that_is_closed_before_its_connection_begins_to_be_made_asks_nobody(
+    server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.socket.connect
+
+    def closed_first(wire: socket.socket, place: Any) -> None:
+        client.close()  # there is a socket, and nothing of it that could be broken yet
+        connect(wire, place)
+
+    monkeypatch.setattr(socket.socket, "connect", closed_first)
+    with pytest.raises(errors.StorageUnavailable, match="given up"):
+        client.send("GET", server.put("/model.bin", b"content"))
+    assert server.requests == []
+
+
+def test_a_kept_connection_is_given_to_nobody_once_the_client_is_closed(server: Server, client: Client) -> None:
+    assert get(client, server.put("/model.bin", b"content")) == b"content"
+    client._pool.closed = True  # as it is in the midst of being closed
+    with pytest.raises(errors.StorageUnavailable, match="given up"):
+        client.send("GET", f"{server.url}/model.bin")
+    assert server.methods() == ["GET"]
+
+
 def _connecting(port: int) -> int:
     """Connections to a port that were begun and not answered, as Linux tells (``02`` is SYN_SENT)."""
     if not os.path.exists("/proc/net/tcp"):  # noqa: PTH110  # a question to the system

@@ -55,7 +55,8 @@ class Connection(http.client.HTTPConnection):
         """Connect; what fails leaves a connection that is to be closed.
 
         Args:
-            began: called when there is a socket that `shut` can break, and before anything is sent.
+            began: called when there is a socket that `shut` can break, and before anything is sent: when it is to be
+                connected, and once more when it is, because `shut` breaks nothing in between. It may raise.
         """
         family, _, _, _, place = socket.getaddrinfo(
             self.address, self.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
@@ -64,6 +65,7 @@ class Connection(http.client.HTTPConnection):
         wire.settimeout(self.timeout)
         began(self)
         wire.connect(place)
+        began(self)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             secure = self._tls.wrap_socket(wire, server_hostname=self.host, do_handshake_on_connect=False)

@@ -39,6 +39,8 @@ class Pool:
         """
         while True:
             with self._lock:
+                if self.closed:  # nobody would break it any more
+                    return None
                 fitting = (each for each in reversed(self._idle) if each.origin == origin and may(each.reach))
                 connection = next(fitting, None)
                 if connection is None:
