@@ -42,6 +42,9 @@ _log = logging.getLogger("fairlead.operator")
 _PAUSE: Final = 1.0
 """Seconds before work that ended begins anew."""
 
+_FAREWELL: Final = 0.25
+"""Seconds in which connections over TLS say that they end; aiohttp does not wait for it."""
+
 _SETTLING: Final = 0.05
 """Seconds in which changes that come together are taken for one."""
 
@@ -132,6 +135,8 @@ class Operator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
+        if self._cluster is not None and self._cluster.is_encrypted:
+            await asyncio.sleep(_FAREWELL)
 
     async def webhooks(self, answer: WebhookFn) -> AsyncIterator[WebhookClientConfig]:
         """Serve the webhooks, as kopf asks for it once the work has begun."""

@@ -52,6 +52,11 @@ class Cluster:
         """The client."""
         return self._api
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is asked over TLS."""
+        return str(self._api.configuration.host).startswith("https:")
+
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest:
         """An object.
 
