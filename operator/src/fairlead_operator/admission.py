@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from fairlead import api, errors
+from fairlead.api import documents
 from fairlead.api.status import InferenceServiceStatus
 from fairlead.resolve import defaults, resolving, validation
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Ruling", "View", "defaulted", "malformed", "review"]
 
 _SOURCE: Final = "object"
-_DEEPEST: Final = 100
 _MOST_TOLD: Final = 30
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _TO_BE_NAMED: Final = "00000"
@@ -80,17 +80,9 @@ def malformed(manifest: object) -> str | None:
         texts = metadata.get(name)
         if texts is not None and not isinstance(texts, dict):
             return f"metadata.{name} is no object. Write names and texts."
-    level: list[Any] = [manifest]
-    for _ in range(_DEEPEST):
-        level = [
-            below
-            for each in level
-            for below in (each.values() if isinstance(each, dict) else each)
-            if isinstance(below, dict | list)
-        ]
-        if not level:
-            return None
-    return f"The object nests more than {_DEEPEST} levels deep. Make it flatter."
+    if documents.is_too_deep(manifest):
+        return f"The object nests more than {documents.DEEPEST} levels deep. Make it flatter."
+    return None
 
 
 def defaulted(manifest: Manifest, view: View) -> Manifest:

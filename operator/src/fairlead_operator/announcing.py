@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead import errors
 from fairlead_operator import webhooks
+from fairlead_operator.certificates import names_of
 from fairlead_operator.cluster import kinds
 from fairlead_operator.cluster.client import MANAGER
 from fairlead_operator.configuration.reading import read
@@ -62,10 +63,10 @@ def server(cluster: Cluster, options: Options) -> WebhookServer:
             await cluster.apply(each, force=True)
 
     service, namespace = options.webhook_service, options.namespace
-    names = [f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local", f"{service}.{namespace}"]
+    names = names_of(service, namespace)
     client: dict[str, Any] = {"service": {"name": service, "namespace": namespace, "port": 443}}
     if options.webhook_url:
-        names = [urllib.parse.urlsplit(options.webhook_url.replace("{port}", "443")).hostname or ""]
+        names = (urllib.parse.urlsplit(options.webhook_url.replace("{port}", "443")).hostname or "",)
         client = {"url": options.webhook_url}
     return WebhookServer(
         Keeper(cluster, SECRET, namespace, names), client, port=options.webhook_port, announce=announce

@@ -58,13 +58,16 @@ class Applier:
         self._world = world
         self._odd: dict[tuple[Key, str, str], tuple[str, str]] = {}
 
-    async def apply(self, key: Key, owner: Owner, objects: Iterable[Manifest]) -> tuple[Problem, ...]:
+    async def apply(
+        self, key: Key, owner: Owner, objects: Iterable[Manifest], live: Mapping[tuple[str, str], Manifest]
+    ) -> tuple[Problem, ...]:
         """Make the objects that a service is to have what they should be.
 
         Args:
             key: the service.
             owner: the same as the owner of its objects.
             objects: all that it is to have, in the order in which they are made.
+            live: what there is of it, by kind and name.
 
         Returns:
             What the API server refused; the rest is done.
@@ -72,7 +75,6 @@ class Applier:
         Raises:
             ClusterUnavailable: the API server cannot be asked.
         """
-        live = self._world.children(key)
         problems = []
         for each in objects:
             try:
@@ -83,13 +85,16 @@ class Applier:
                 problems.append(_problem(each, error))
         return tuple(problems)
 
-    async def remove(self, key: Key, owner: Owner, objects: Iterable[Manifest]) -> tuple[Problem, ...]:
+    async def remove(
+        self, key: Key, owner: Owner, objects: Iterable[Manifest], live: Mapping[tuple[str, str], Manifest]
+    ) -> tuple[Problem, ...]:
         """Delete what belongs to a service and is not among the objects that it is to have.
 
         Args:
             key: the service.
             owner: the same as the owner of its objects.
             objects: all that it is to have.
+            live: what there is of it, by kind and name.
 
         Returns:
             What the API server refused.
@@ -99,7 +104,7 @@ class Applier:
         """
         wanted = {_name(each) for each in objects}
         problems = []
-        for name, each in self._world.children(key).items():
+        for name, each in live.items():
             if name not in wanted and _is_of(each, owner):
                 problems += await self._remove(key, each)
         return tuple(problems)

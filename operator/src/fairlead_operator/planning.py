@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fairlead import api, errors
 from fairlead.resolve import defaults, validation
 from fairlead.resolve.resolving import resolve
 from fairlead.resolve.status import Unresolved
-from fairlead_operator import observing
+from fairlead_operator import observing, status
 from fairlead_operator.configuration.reading import read
 from fairlead_operator.desired.model import Desired, Owner, Surroundings
 from fairlead_operator.desired.rendering import render
@@ -102,7 +102,8 @@ def plan(manifest: Manifest, known: Known) -> Plan:
         word = error.condition if isinstance(error, errors.Unresolvable) else "RenderingFailed"
         subject = _unresolved(surroundings.owner, word, str(error))
         return Plan(subject=subject, surroundings=surroundings, desired=None, problems=configured.problems)
-    of_all = read(known.cluster, None, {}).notes  # what concerns every service is told of none
+    # What concerns every service is told of none.
+    of_all = read(known.cluster, None, {}).notes if configured.notes else ()
     notes = (*(each for each in configured.notes if each not in of_all), *subject.warnings)
     problems = (*configured.problems, *desired.problems)
     return Plan(subject=subject, surroundings=surroundings, desired=desired, problems=problems, notes=notes)
@@ -111,7 +112,7 @@ def plan(manifest: Manifest, known: Known) -> Plan:
 def _subject(manifest: Manifest, surroundings: Surroundings, known: Known) -> ResolvedService | Unresolved:
     config = surroundings.config.resolve
     try:
-        service = api.parse(_sticky(manifest), f"InferenceService {surroundings.owner.namespace}")
+        service = api.parse(status.sticky(manifest), f"InferenceService {surroundings.owner.namespace}")
         assert isinstance(service, api.InferenceService)
         service = defaults.default(service, config)
         validation.validate(service, config, known.catalogue)
@@ -125,16 +126,6 @@ def _subject(manifest: Manifest, surroundings: Surroundings, known: Known) -> Re
     reason = f"Its deployment mode is {resolved.mode}, and this operator runs services of the mode {_STANDARD}."
     remedy = f"Set the annotation {defaults.MODE_ANNOTATION}: {_STANDARD}."
     return _unresolved(surroundings.owner, "UnsupportedDeploymentMode", f"{reason} {remedy}", resolved.mode)
-
-
-def _sticky(manifest: Manifest) -> dict[str, Any]:
-    """The service with the mode that it has run in, where it does not say one: the default may change."""
-    metadata = manifest["metadata"]
-    annotations = metadata.get("annotations") or {}
-    mode = (manifest.get("status") or {}).get("deploymentMode")
-    if not isinstance(mode, str) or not mode or defaults.MODE_ANNOTATION in annotations:
-        return manifest
-    return {**manifest, "metadata": {**metadata, "annotations": {**annotations, defaults.MODE_ANNOTATION: mode}}}
 
 
 def _unresolved(owner: Owner, condition: str, message: str, mode: str = _STANDARD) -> Unresolved:

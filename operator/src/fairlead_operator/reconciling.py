@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fairlead import errors
 from fairlead.api.status import InferenceServiceStatus
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from fairlead_operator.world import World
 
 __all__ = ["Reconciler"]
+
+Objects: TypeAlias = "Mapping[tuple[str, str], Manifest]"
+"""The objects of a service, by kind and name."""
 
 _log = logging.getLogger("fairlead.operator")
 
@@ -109,16 +112,17 @@ class Reconciler:
             manifest = {**manifest, "status": {}}  # one that nobody can read is written over
         if _is_frozen(manifest):
             return None
-        plan = await self._plan(key, manifest)
-        if self._lacks(key, manifest, plan) and not await self._is_there(key, manifest):
+        there: Objects = self._world.children(key)
+        plan = await self._plan(key, manifest, there)
+        if _lacks(manifest, plan, there) and not await self._is_there(key, manifest):
             return None
-        refused = await self._make(key, plan)
-        await self._report(key, manifest, before, plan, (*plan.problems, *refused))
+        refused, there = await self._make(key, plan, there)
+        await self._report(key, manifest, before, plan, (*plan.problems, *refused), there)
         return _AGAIN if refused else None
 
     # -- what is to be there ------------------------------------------------------------------------
 
-    async def _plan(self, key: Key, manifest: Manifest) -> Plan:
+    async def _plan(self, key: Key, manifest: Manifest, there: Objects) -> Plan:
         accounts = await self._accounts.of(manifest)
         cluster, own = self._world.settings(key[0])
         known = planning.Known(
@@ -128,17 +132,10 @@ class Reconciler:
             namespace=own,
             apis=self._world.apis(),
             version=self._version,
-            objects=self._world.children(key),
+            objects=there,
             strategies=self._installed.strategies,
         )
         return planning.plan(manifest, known)
-
-    def _lacks(self, key: Key, manifest: Manifest, plan: Plan) -> bool:
-        """Whether something is not there of a service that has been looked at before."""
-        if plan.desired is None or not manifest.get("status"):
-            return False
-        there = self._world.children(key)
-        return any((each["kind"], each["metadata"]["name"]) not in there for each in plan.desired.objects)
 
     async def _is_there(self, key: Key, manifest: Manifest) -> bool:
         """Whether a service is there: where no watch has told that it is gone, its objects must not come back."""
@@ -152,30 +149,36 @@ class Reconciler:
         self._world.put({**live, "kind": _SERVICE.name})
         return False
 
-    async def _make(self, key: Key, plan: Plan) -> tuple[Problem, ...]:
-        """Make what is planned; returns what is in the way."""
+    async def _make(self, key: Key, plan: Plan, there: Objects) -> tuple[tuple[Problem, ...], Objects]:
+        """Make what is planned; returns what is in the way, and what is there now."""
         owner, service = plan.surroundings.owner, plan.subject
         if plan.desired is None or not isinstance(service, ResolvedService):
-            return ()
+            return (), there
         objects = plan.desired.objects
         problems = await self._bundles.keep(plan.surroundings.config.storage.ca_bundle_config_map, key[0])
-        problems += await self._applier.apply(key, owner, objects)
+        problems += await self._applier.apply(key, owner, objects, there)
         there = self._world.children(key)
         if leaving.may_go(service, plan.surroundings, there):
             kept = leaving.staying(service, plan.surroundings, there)
-            problems += await self._applier.remove(key, owner, (*objects, *kept))
+            problems += await self._applier.remove(key, owner, (*objects, *kept), there)
         self._loops.follow(*key, subjects(service, plan.surroundings))
-        return (*problems, *self._loops.problems(*key))
+        return (*problems, *self._loops.problems(*key)), there
 
     # -- what is there ------------------------------------------------------------------------------
 
     async def _report(
-        self, key: Key, manifest: Manifest, before: Mapping[str, Any], plan: Plan, problems: tuple[Problem, ...]
+        self,
+        key: Key,
+        manifest: Manifest,
+        before: Mapping[str, Any],
+        plan: Plan,
+        problems: tuple[Problem, ...],
+        there: Objects,
     ) -> None:
         """Write the status where it differs from the one before."""
         previous = _previous(before)
         now = _stamp(self._clock())
-        after = derive(plan.subject, self._observed(key, plan, problems), previous, now)
+        after = derive(plan.subject, self._observed(key, plan, problems, there), previous, now)
         patch = statuses.changed(before, after)
         if patch is None:
             return
@@ -189,13 +192,13 @@ class Reconciler:
         for each in events.of_change(key[1], previous, after):
             await self._tell(events.manifest({**manifest, "apiVersion": _SERVICE.api_version}, each, now))
 
-    def _observed(self, key: Key, plan: Plan, problems: tuple[Problem, ...]) -> ServiceObservation:
+    def _observed(self, key: Key, plan: Plan, problems: tuple[Problem, ...], there: Objects) -> ServiceObservation:
         pods: dict[str, list[Manifest]] = {}
         for each in self._world.pods(key):
             app = (each["metadata"].get("labels") or {}).get(APP_LABEL, "")
             pods.setdefault(app.removeprefix(_APP), []).append(each)
         seen = observing.Seen(
-            objects=self._world.children(key),
+            objects=there,
             pods={name: tuple(each) for name, each in pods.items()},
             generation=plan.surroundings.owner.generation,
             problems=problems,
@@ -248,6 +251,13 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._applier.forget(key)
         self._loops.follow(*key, ())
+
+
+def _lacks(manifest: Manifest, plan: Plan, there: Objects) -> bool:
+    """Whether something is not there of a service that has been looked at before."""
+    if plan.desired is None or not manifest.get("status"):
+        return False
+    return any((each["kind"], each["metadata"]["name"]) not in there for each in plan.desired.objects)
 
 
 def _stamp(seconds: float) -> str:

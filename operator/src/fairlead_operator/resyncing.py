@@ -29,6 +29,8 @@ LISTED: Final = (*kinds.DECLARED, *LABELLED, kinds.BY_KIND["ConfigMap"])
 _PAUSE: Final = 1.0
 """Seconds in which events of a list that was read again are taken for one."""
 
+_LONGEST_PAUSE: Final = 30.0
+
 _CONFIG: Final = "ConfigMap"
 _DEFINITION: Final = kinds.BY_KIND["CustomResourceDefinition"]
 _AGAIN: Final = 5.0
@@ -100,8 +102,10 @@ class Resync:
 
     async def _begin(self) -> None:
         for kind in (_DEFINITION, *LISTED):
-            while not await self._list(kind):  # noqa: ASYNC110  # there is nothing that could tell of it
-                await asyncio.sleep(_PAUSE)
+            pause = _PAUSE
+            while not await self._list(kind):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
         self.known.set()
 
     async def _list(self, kind: Kind) -> bool:
@@ -124,6 +128,6 @@ class Resync:
             return True
         except errors.ClusterError as error:
             _log.warning("%s cannot be listed: %s", kind.plural, error)
-            return not isinstance(error, errors.ClusterUnavailable)
+            return False
         self._world.replace(kind.name, found, min(versions, key=lambda each: int(each) if each.isdigit() else 0))
         return True

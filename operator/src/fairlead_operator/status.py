@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.api.status import InferenceServiceStatus
-from fairlead.resolve.defaults import MODE_ANNOTATION, current_mode_name
+from fairlead.resolve.defaults import MODE_ANNOTATION
 
 if TYPE_CHECKING:
-    from fairlead.api.inferenceservice import InferenceService
+    from fairlead_operator.desired.model import Manifest
 
-__all__ = ["changed", "mode", "sticky"]
+__all__ = ["changed", "sticky"]
 
 _OF_OTHERS: Final = "annotations"
 _OURS: Final = frozenset(
@@ -48,22 +48,11 @@ def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     return found
 
 
-def mode(service: InferenceService, default: str) -> str:
-    """The deployment mode of a service: the one that it runs in, else the one that it names, else the platform's."""
-    running = service.status.deployment_mode if service.status is not None else None
-    named = (service.metadata.annotations or {}).get(MODE_ANNOTATION)
-    return current_mode_name(running or named or default)
-
-
-def sticky(service: InferenceService) -> InferenceService:
-    """The same service in the mode that it already runs in, whatever its annotation says now.
-
-    That the annotation differs is what validation says, where the service is also given as what it was before.
-    """
-    running = service.status.deployment_mode if service.status is not None else None
-    annotations = dict(service.metadata.annotations or {})
-    if not running or current_mode_name(annotations.get(MODE_ANNOTATION, "")) == current_mode_name(running):
-        return service
-    annotations[MODE_ANNOTATION] = current_mode_name(running)
-    metadata = service.metadata.model_copy(update={"annotations": annotations})
-    return service.model_copy(update={"metadata": metadata})
+def sticky(manifest: Manifest) -> Manifest:
+    """A service with the mode that it has run in, where it names none: the default of the platform may change."""
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations") or {}
+    mode = (manifest.get("status") or {}).get("deploymentMode")
+    if not isinstance(mode, str) or not mode or MODE_ANNOTATION in annotations:
+        return manifest
+    return {**manifest, "metadata": {**metadata, "annotations": {**annotations, MODE_ANNOTATION: mode}}}

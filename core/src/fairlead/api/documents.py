@@ -16,12 +16,14 @@ import yaml
 from fairlead import errors
 from fairlead.api import scalars
 
-__all__ = ["MOST_BYTES", "Document", "split"]
+__all__ = ["DEEPEST", "MOST_BYTES", "Document", "is_too_deep", "split"]
 
 MOST_BYTES: Final = 1024 * 1024
 """The size of the longest text that is read; etcd stores no larger object either."""
 
-_DEEPEST: Final = 100
+DEEPEST: Final = 100
+"""How many levels of objects and lists a manifest may have."""
+
 _LONGEST: Final = 240
 _MERGE: Final = "<<"
 _COLLECTION_TAGS: Final = (None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -131,8 +133,14 @@ def _from_json(text: str, source: str) -> Document | None:
 
 
 def _check_depth(value: Any, source: str) -> None:
+    if is_too_deep(value):
+        raise _too_deep(source)
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether objects and lists nest more than `DEEPEST` levels deep; it needs no stack to find out."""
     level = [value]
-    for _ in range(_DEEPEST + 1):
+    for _ in range(DEEPEST + 1):
         level = [
             below
             for each in level
@@ -140,8 +148,8 @@ def _check_depth(value: Any, source: str) -> None:
             if isinstance(below, dict | list)
         ]
         if not level:
-            return
-    raise _too_deep(source)
+            return False
+    return True
 
 
 def _cut(reason: str) -> str:
@@ -150,7 +158,7 @@ def _cut(reason: str) -> str:
 
 
 def _too_deep(place: str) -> errors.InvalidManifest:
-    return errors.InvalidManifest(f"{place}: it nests more than {_DEEPEST} levels deep.")
+    return errors.InvalidManifest(f"{place}: it nests more than {DEEPEST} levels deep.")
 
 
 # -- YAML -----------------------------------------------------------------------------------------------
@@ -190,7 +198,7 @@ class _Builder:
             _encoded(event.value, self._place(event))
             value: Any = self._scalar(event)
         else:
-            if depth >= _DEEPEST:
+            if depth >= DEEPEST:
                 raise _too_deep(self._place(event))
             if event.tag not in _COLLECTION_TAGS:
                 self._refuse(event, f"the tag {event.tag} is not allowed")

@@ -10,10 +10,29 @@ from fairlead.api import base
 from fairlead.api.pod import PodFields
 from fairlead.resolve.implementations import MAIN_CONTAINER
 
-__all__ = ["TRANSFORMER_CONTAINER", "in_order", "own_pod", "said", "with_argument", "with_variable"]
+__all__ = [
+    "RUNTIME_POD_FIELDS",
+    "TRANSFORMER_CONTAINER",
+    "in_order",
+    "own_pod",
+    "said",
+    "with_argument",
+    "with_variable",
+]
 
 TRANSFORMER_CONTAINER: Final = "transformer-container"
 """Runs beside the main container of a predictor, in the same pod."""
+
+RUNTIME_POD_FIELDS: Final = (
+    "node_selector",
+    "affinity",
+    "tolerations",
+    "volumes",
+    "image_pull_secrets",
+    "scheduler_name",
+    "resource_claims",
+)
+"""What of a runtime's pod its services get, as attributes; ``hostIPC`` is a service's own to say."""
 
 _FIRST: Final = (MAIN_CONTAINER, TRANSFORMER_CONTAINER)
 

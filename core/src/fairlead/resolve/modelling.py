@@ -22,15 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["parts"]
 
-_POD_FIELDS: Final = (
-    "node_selector",
-    "affinity",
-    "tolerations",
-    "volumes",
-    "image_pull_secrets",
-    "scheduler_name",
-    "resource_claims",
-)
 _CONTAINER_FIELDS: Final = tuple(name for name in ContainerFields.model_fields if name != "name")
 _STABLE: Final = "spec.predictor"
 _RENDERED: Final = (MAIN_CONTAINER, containers.TRANSFORMER_CONTAINER)
@@ -70,7 +61,7 @@ def parts(spec: PredictorSpec, model: ModelSpec, path: str, context: Context) ->
     workers = None
     if spec.worker_spec is not None:
         workers, rendered[0] = _workers(spec, model, chosen, rendered[0], path, context)
-    base = containers.said(runtime.spec, _POD_FIELDS)
+    base = containers.said(runtime.spec, containers.RUNTIME_POD_FIELDS)
     return Parts(
         pod={**merge.pod(base, containers.own_pod(spec)), "containers": rendered},
         sources=sources,

@@ -29,15 +29,6 @@ BACKEND_ANNOTATION: Final = "multinode/executor-backend"
 
 _PROCESSES: Final = "mp"
 _DEFAULT_GPU: Final = "nvidia.com/gpu"
-_POD_FIELDS: Final = (
-    "node_selector",
-    "affinity",
-    "tolerations",
-    "volumes",
-    "image_pull_secrets",
-    "scheduler_name",
-    "resource_claims",
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,7 +120,7 @@ def resolved(
         worker=_asked(worker, resource, f"{path}.workerSpec"),
         processes=_backend(runtime) == _PROCESSES,
     )
-    base = containers.said(lower, _POD_FIELDS) if lower is not None else {}
+    base = containers.said(lower, containers.RUNTIME_POD_FIELDS) if lower is not None else {}
     pod = {
         **merge.pod(base, containers.own_pod(own)),
         "containers": [_with_devices(worker, resource, devices.worker), *others],

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fairlead.api.inferenceservice import InferenceService
 from fairlead.api.status import InferenceServiceStatus
 from fairlead_operator import status
 from fairlead_operator_tests.observing.objects import LATER, deployment, derived
@@ -31,16 +30,6 @@ def merged(target: Any, patch: Any) -> Any:
         else:
             target[key] = merged(target.get(key), value)
     return target
-
-
-def service(annotations: dict[str, str] | None = None, mode: str | None = None) -> InferenceService:
-    declared: dict[str, Any] = {
-        "apiVersion": "serving.kserve.io/v1beta1",
-        "kind": "InferenceService",
-        "metadata": {"name": "iris", "annotations": annotations or {}},
-        "spec": {"predictor": {}},
-    }
-    return InferenceService.parse({**declared, "status": {"deploymentMode": mode}} if mode else declared)
 
 
 def test_a_status_that_is_the_same_is_not_written() -> None:
@@ -85,17 +74,18 @@ def test_conditions_are_written_as_a_whole_because_they_are_a_list() -> None:
 @pytest.mark.parametrize(
     ("annotations", "running", "expected"),
     [
-        ({}, None, "Standard"),
-        ({MODE: "RawDeployment"}, None, "Standard"),
-        ({MODE: "Serverless"}, None, "Knative"),
-        ({MODE: "Standard"}, "Knative", "Knative"),
-        ({}, "Serverless", "Knative"),
+        ({}, None, None),
+        ({MODE: "RawDeployment"}, None, "RawDeployment"),
+        ({MODE: "Standard"}, "Knative", "Standard"),
+        ({"other": "x"}, "Standard", "Standard"),
+        ({}, "Serverless", "Serverless"),
+        ({}, {"no": "text"}, None),
     ],
 )
-def test_a_service_keeps_the_mode_that_it_runs_in(
-    annotations: dict[str, str], running: str | None, expected: str
+def test_a_service_that_names_no_mode_keeps_the_one_that_it_runs_in(
+    annotations: dict[str, str], running: Any, expected: str | None
 ) -> None:
-    found = service(annotations, running)
-    assert status.mode(found, "Standard") == expected
-    kept = status.sticky(found).metadata.annotations or {}
-    assert kept.get(MODE) == (expected if running else annotations.get(MODE))
+    declared = {"metadata": {"name": "iris", "annotations": annotations}, "status": {"deploymentMode": running}}
+    kept = status.sticky(declared)
+    assert kept["metadata"]["annotations"] == annotations | ({MODE: expected} if expected else {})
+    assert declared["metadata"]["annotations"] == annotations
