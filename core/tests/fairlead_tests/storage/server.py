@@ -38,6 +38,7 @@ class Faults:
     weak_etag: bool = False
     extra_bytes: bytes = b""
     headers: dict[str, str] = dataclasses.field(default_factory=dict)  # headers to add to every file
+    now: float | None = None  # what the server's clock shows, in seconds, if it stands still
     on_chunk: Callable[[int], None] | None = None  # called with the bytes sent so far
     before_get: Callable[[], None] | None = None
     keep_alive: bool = True  # or else say that each connection is closed after its answer
@@ -132,6 +133,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
         return
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server_state.faults.now if timestamp is None else timestamp)
 
     def setup(self) -> None:
         super().setup()
