@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MOMENT", "close", "connections", "let_nobody_in", "let_nobody_in_at", "steer"]
+__all__ = ["MOMENT", "close", "connections", "copy_of", "let_nobody_in", "let_nobody_in_at", "steer"]
 
 MOMENT: Final = 0.1
 """Seconds in which connections are made that were half way; it is some times as long as a packet goes and returns."""
@@ -49,6 +49,16 @@ _DROP_SYN: Final[Sequence[_Instruction]] = (
     (_RETURN, 0, 0, 0),
     (_RETURN, 0, 0, _WHOLE_PACKET),
 )
+
+
+def copy_of(sock: socket.socket) -> socket.socket:
+    """Another socket for the same queue of connections, of which nothing is changed.
+
+    `socket.socket.dup` lets the copy wait as the original does in this process, and to wait or not is a setting of all
+    who share the queue. For the moment in which it is set, others that ask the queue until it is empty would wait there
+    for one more connection, and answer none of those that they have.
+    """
+    return socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
 
 
 def let_nobody_in(sock: socket.socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import sys
@@ -71,6 +72,16 @@ def test_when_another_one_is_closed_connections_are_spread_as_before(stack: cont
 
 def test_a_process_that_does_not_listen_there_steers_nothing(port: int) -> None:
     assert not sockets.steer(port, 0)
+
+
+def test_a_copy_makes_nobody_wait_who_shares_the_queue(stack: contextlib.ExitStack, port: int) -> None:
+    sock = listener(stack, port)
+    inherited = stack.enter_context(socket.socket(fileno=os.dup(sock.fileno())))
+    assert inherited.gettimeout() is None  # a process that takes a socket over does not know how others use it
+    copy = stack.enter_context(sockets.copy_of(inherited))
+    assert not os.get_blocking(sock.fileno())
+    connect(stack, port, 1)
+    assert len(accepted(stack, copy)) == 1
 
 
 def test_connections_are_counted_until_they_are_closed(stack: contextlib.ExitStack, port: int) -> None:

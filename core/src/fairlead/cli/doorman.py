@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
-from fairlead import errors
+from fairlead import errors, sockets
 from fairlead.rest import errors as failures
 from fairlead.rest import probes
 
@@ -28,7 +28,7 @@ _LIVE: Final = {"/": probes.live, "/v2/health/live": probes.server_live}
 @contextlib.asynccontextmanager
 async def attended(listener: socket.socket) -> AsyncIterator[None]:
     """Answer who comes to a listening socket, until the block ends; who comes later is for others to answer."""
-    server = await asyncio.start_server(_attend, sock=listener.dup(), limit=_LARGEST_HEAD)
+    server = await asyncio.start_server(_attend, sock=sockets.copy_of(listener), limit=_LARGEST_HEAD)
     try:
         yield
     finally:

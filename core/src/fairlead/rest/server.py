@@ -14,6 +14,7 @@ from fairlead.engine import garbage
 from fairlead.rest.app import Application
 from fairlead.rest.connection import Connection
 from fairlead.rest.listener import listen, url_of
+from fairlead.sockets import copy_of
 
 if TYPE_CHECKING:
     import socket
@@ -136,7 +137,7 @@ class Server(uvicorn.Server):
         A turn in which a batch is computed takes milliseconds, and connections that come together would wait for as
         many of them.
         """
-        return [sock.dup() for _ in range(_COPIES)] if type(self._loop).__module__.startswith("uvloop") else []
+        return [copy_of(sock) for _ in range(_COPIES)] if type(self._loop).__module__.startswith("uvloop") else []
 
     async def _drained(self, draining: Sequence[asyncio.Task[None]]) -> None:
         """Wait for the companions, unless a second signal comes."""
