@@ -7,6 +7,7 @@ one range at first, and is split among more threads while that makes the whole f
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import threading
 from collections import deque
@@ -31,8 +32,26 @@ if TYPE_CHECKING:
 
 __all__ = ["Download"]
 
+
 _WORTH_SPLITTING: Final = 2.0
 """Seconds that a range must have before it for another stream to be worth its request."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Worker:
+    """A thread, and whether it has done all that it does.
+
+    An interrupt that comes while a thread is joined makes Python take it for ended (python/cpython#90882):
+    so it is joined only once it says that it is.
+    """
+
+    thread: threading.Thread
+    ended: threading.Event
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has begun and not ended; one whose start was interrupted may never begin."""
+        return self.thread.ident is not None and not self.ended.is_set()
 
 
 class Download:
@@ -81,7 +100,7 @@ class Download:
         self._pending: deque[Segment] = deque()
         self._active: list[Segment] = []
         self._streams = 0
-        self._threads: list[threading.Thread] = []
+        self._workers: list[_Worker] = []
         self._failure: BaseException | None = None
         self._stop = threading.Event()
         self._gave_up = False
@@ -105,7 +124,7 @@ class Download:
             self._join()
         finally:
             # Who is interrupted once more leaves threads behind: closed under them, another file may get the number.
-            if not any(thread.is_alive() for thread in self._threads):
+            if not any(worker.runs for worker in self._workers):
                 for transfer in self._transfers.values():
                     transfer.growing.close()
                 self.partial.close()
@@ -179,9 +198,12 @@ class Download:
     def _join(self) -> None:
         """Wait for every thread; while one is waited for, it may add more."""
         joined = 0
-        while joined < len(self._threads):
-            if self._threads[joined].ident is not None:  # or its start was interrupted
-                self._threads[joined].join()
+        while joined < len(self._workers):
+            worker = self._workers[joined]
+            if worker.runs:
+                worker.ended.wait()
+            if worker.ended.is_set():
+                worker.thread.join()
             joined += 1
 
     def _judge(self, items: Sequence[RemoteObject]) -> None:
@@ -224,14 +246,16 @@ class Download:
                 work()
             except BaseException as error:  # noqa: BLE001  # it is raised again by `finish`, in the thread that waits
                 self._fail(error)
+            finally:
+                worker.ended.set()
 
-        thread = threading.Thread(target=run, name="fairlead-fetch", daemon=True)
-        self._threads.append(thread)
+        worker = _Worker(threading.Thread(target=run, name="fairlead-fetch", daemon=True), threading.Event())
+        self._workers.append(worker)
         try:
             with faults.of_threads(self._label):
-                thread.start()
+                worker.thread.start()
         except errors.StorageError:
-            self._threads.remove(thread)
+            self._workers.remove(worker)
             raise
 
     def _add_stream(self) -> bool:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,14 +177,6 @@ def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
     done = subprocess.run([SCRIPT, "plugins", "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Children can be interrupted, even when this process was started in the background and ignores it for them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
 import sys
 import tarfile
 import threading
+import time as clock
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,6 +162,29 @@ def _download(bucket: FakeBucket, cache: Path, time: Time) -> Path:
         download.start(bucket.objects, SilentProgress())
         download.finish()
         return download.partial.tree
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_waits_for_the_streams_before_their_files_are_closed(cache: Path, time: Time) -> None:
+    class Slow(FakeBucket):
+        """Interrupts who waits for it, and takes its time to end once it is closed."""
+
+        closed, ended = threading.Event(), False
+
+        def open_range(self, _item: RemoteObject, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            self.closed.wait(60)
+            clock.sleep(0.2)
+            self.ended = True
+            yield self.content[start:end]
+
+        def close(self) -> None:
+            self.closed.set()
+
+    bucket = Slow([RemoteObject(name="a", key="a", size=1)])
+    with pytest.raises(KeyboardInterrupt):
+        _download(bucket, cache, time)
+    assert bucket.ended
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a//b", "a\0b", "", "a/../b", "x" * 4096, "C:\\x", "a/"])

@@ -372,6 +372,7 @@ except errors.StorageError as error:
     assert not list((cache / "artifacts").glob("*/versions"))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_streams_and_the_next_fetch_goes_on(slow: Server, cache: Path) -> None:
     uri = slow.put("/model.bin", LARGE)
     held, go_on = threading.Event(), threading.Event()
@@ -391,6 +392,8 @@ def test_an_interrupt_ends_the_streams_and_the_next_fetch_goes_on(slow: Server, 
         _, complaints = child.process.communicate(timeout=20)  # less than the time that a stream may be silent
     finally:
         go_on.set()
+        child.process.kill()
+        child.process.communicate()
     assert complaints.strip().endswith("KeyboardInterrupt")
     slow.faults.on_chunk = None
     slow.sent = 0
