@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fairlead import errors
-from fairlead_operator.cluster import kinds
 from fairlead_operator.cluster.client import MANAGER
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ async def adopt(cluster: Cluster, live: Manifest) -> None:
     Raises:
         ClusterError: the API server cannot be asked, or refuses.
     """
-    kind, metadata = kinds.of(live), live["metadata"]
+    kind, metadata = cluster.kinds.of(live), live["metadata"]
     name, namespace = metadata["name"], metadata.get("namespace")
     found = (await cluster.get(kind, name, namespace))["metadata"]
     fields = inherited(found.get("managedFields") or [])

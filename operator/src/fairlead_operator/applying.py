@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from fairlead import errors
 from fairlead_operator import differences
 from fairlead_operator.adopting import adopt
-from fairlead_operator.cluster import kinds
 from fairlead_operator.desired.model import Problem
 
 if TYPE_CHECKING:
@@ -35,13 +34,15 @@ _HEIR: Final = "fairlead-handover"
 """Who holds the replicas of a Deployment until an autoscaler changes them."""
 
 _CONDITIONS: Final = {
+    "Deployment": "PredictorReady",
+    "Service": "PredictorReady",
+    "PodDisruptionBudget": "PredictorReady",
     "Ingress": "IngressReady",
     "HTTPRoute": "IngressReady",
-    "HorizontalPodAutoscaler": "AutoscalerReady",
-    "ScaledObject": "AutoscalerReady",
-    "OpenTelemetryCollector": "AutoscalerReady",
 }
-_ELSE: Final = "PredictorReady"
+_ELSE: Final = "AutoscalerReady"
+"""That of what strategies make."""
+
 _INVALID: Final = 422
 
 
@@ -116,8 +117,6 @@ class Applier:
 
     async def _one(self, key: Key, owner: Owner, desired: Manifest, live: Manifest | None) -> None:
         wanted = _with_holder(differences.marked(desired))
-        if live is None and not _is_watched(desired):
-            live = await self._found(desired)
         if live is not None and not _is_of(live, owner) and not _is_orphan(live):
             raise errors.ObjectConflict(_taken(wanted, owner))
         remembered = (key, wanted["kind"], wanted["metadata"]["name"])
@@ -141,7 +140,7 @@ class Applier:
     async def _found(self, desired: Manifest) -> Manifest | None:
         metadata = desired["metadata"]
         try:
-            return await self._cluster.get(kinds.of(desired), metadata["name"], metadata.get("namespace"))
+            return await self._cluster.get(self._cluster.kinds.of(desired), metadata["name"], metadata.get("namespace"))
         except errors.ObjectNotFound:
             return None
 
@@ -171,7 +170,7 @@ class Applier:
             if error.status != _INVALID:
                 raise
             metadata = wanted["metadata"]
-            where = kinds.of(wanted), metadata["name"], metadata.get("namespace")
+            where = self._cluster.kinds.of(wanted), metadata["name"], metadata.get("namespace")
             await self._cluster.patch(*where, {"spec": wanted["spec"]})  # lists become what they are to be
             return await self._cluster.apply(wanted, force=True)
 
@@ -197,7 +196,7 @@ class Applier:
             return []
         try:
             await self._cluster.delete(
-                kinds.of(live), metadata["name"], metadata.get("namespace"), uid=metadata.get("uid", "")
+                self._cluster.kinds.of(live), metadata["name"], metadata.get("namespace"), uid=metadata.get("uid", "")
             )
         except errors.ObjectRefused as error:
             return [_problem(live, error)]
@@ -215,11 +214,6 @@ def _is_other(live: Manifest, wanted: Manifest) -> bool:
 
 def _name(manifest: Manifest) -> tuple[str, str]:
     return manifest["kind"], manifest["metadata"]["name"]
-
-
-def _is_watched(manifest: Manifest) -> bool:
-    """Whether a watch tells of objects of this kind; plugins may scale by others."""
-    return any(each.name == manifest["kind"] for each in kinds.CHILDREN)
 
 
 def _with_holder(manifest: Manifest) -> Manifest:

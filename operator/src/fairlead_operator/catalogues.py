@@ -10,6 +10,7 @@ from fairlead import api, errors
 from fairlead.plugins import Kind
 from fairlead.resolve.catalogue import Catalogue
 from fairlead.resolve.secrets import Vault
+from fairlead_operator.cluster import kinds
 from fairlead_operator.desired.model import Strategy
 
 if TYPE_CHECKING:
@@ -38,13 +39,34 @@ class Installed:
     @classmethod
     def discover(cls, plugins: Plugins) -> Installed:
         """Those that work; a strategy that does not is as if it were not there, and `plugins` says why."""
-        strategies = {}
+        strategies: dict[str, Strategy] = {}
+        known = dict(kinds.BY_KIND)
         for name, spec in plugins.autoscalers().items():
             try:
-                strategies[name] = Strategy(spec, plugins.factory(Kind.AUTOSCALER, spec)())
+                strategy = plugins.factory(Kind.AUTOSCALER, spec)()
             except errors.PluginError:
                 continue
+            declared = [kinds.Kind.declared(each) for each in spec.kinds]
+            fault = next(filter(None, (_clash(each, known) for each in declared)), "")
+            strategies[name] = Strategy(spec, strategy, fault)
+            known = {**known, **{each.name: each for each in declared if not fault}}
         return cls(strategies, dict(plugins.storage_providers()))
+
+    def kinds(self) -> kinds.Kinds:
+        """All kinds of objects that there may be of a service."""
+        sound = [each.spec.kinds for each in self.strategies.values() if not each.fault]
+        return kinds.Kinds(kinds.Kind.declared(said) for declared in sound for said in declared)
+
+
+def _clash(declared: kinds.Kind, known: Mapping[str, kinds.Kind]) -> str:
+    """Why objects of a kind cannot be told from those of another; empty where they can."""
+    other = known.get(declared.name, declared)
+    if other.group == declared.group:
+        return ""
+    return (
+        f"It makes objects of the kind {declared.name} ({declared.group}), and the operator cannot tell them from those"
+        f" of {other.name} ({other.group or 'v1'}). Give the kind another name, or leave the strategy out of its image."
+    )
 
 
 class Catalogues:

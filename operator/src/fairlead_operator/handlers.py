@@ -11,13 +11,12 @@ import kopf
 
 from fairlead import errors
 from fairlead_operator.cluster import kinds
-from fairlead_operator.resyncing import LABELLED
 from fairlead_operator.world import CONFIG_MAP
 
 if TYPE_CHECKING:
     from kubernetes.aio.client import Configuration
 
-    from fairlead_operator.cluster.kinds import Kind
+    from fairlead_operator.cluster.kinds import Kind, Kinds
     from fairlead_operator.running import Operator
 
 __all__ = ["configured", "register"]
@@ -40,7 +39,7 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
         registry: where kopf finds what to call.
         operator: who is told.
     """
-    for kind in (*kinds.DECLARED, *LABELLED, kinds.BY_KIND["ConfigMap"], kinds.BY_KIND["CustomResourceDefinition"]):
+    for kind in (*operator.kinds.listed, kinds.BY_KIND["CustomResourceDefinition"]):
         _watch(registry, operator, kind)
 
     @kopf.on.login(id="login", registry=registry)
@@ -59,10 +58,14 @@ def register(registry: kopf.OperatorRegistry, operator: Operator) -> None:
         await operator.stop()
 
 
-def configured() -> kopf.OperatorSettings:
-    """How kopf is set up: selectors on the server's side, lists in pages, and no events or marks of its own."""
+def configured(known: Kinds) -> kopf.OperatorSettings:
+    """How kopf is set up: selectors on the server's side, lists in pages, and no events or marks of its own.
+
+    Args:
+        known: the kinds of the operator.
+    """
     settings = kopf.OperatorSettings()
-    for kind in LABELLED:
+    for kind in known.labelled:
         settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kinds.SELECTOR
     settings.watching.field_selectors["", "v1", "configmaps"] = f"metadata.name={CONFIG_MAP}"
     settings.watching.chunk_size = _BATCH

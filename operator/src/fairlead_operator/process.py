@@ -33,7 +33,7 @@ _LOGS: Final = {"full": kopf.LogFormat.FULL, "json": kopf.LogFormat.JSON, "plain
 def prepared(options: Options, installed: Installed) -> tuple[kopf.OperatorRegistry, kopf.OperatorSettings]:
     """All that kopf is to call for an operator, and how kopf is set up for it."""
     operator = Operator(options, installed)
-    registry, settings = kopf.OperatorRegistry(), handlers.configured()
+    registry, settings = kopf.OperatorRegistry(), handlers.configured(operator.kinds)
     handlers.register(registry, operator)
     if options.webhooks:
         webhooks.register(registry, operator.view)

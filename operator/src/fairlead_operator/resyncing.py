@@ -15,16 +15,7 @@ if TYPE_CHECKING:
     from fairlead_operator.cluster.kinds import Kind
     from fairlead_operator.world import World
 
-__all__ = ["LABELLED", "LISTED", "OPTIONAL", "Resync"]
-
-LABELLED: Final = (*kinds.CHILDREN, kinds.POD)
-"""What is watched by the label of its service."""
-
-OPTIONAL: Final = frozenset({"HTTPRoute", "ScaledObject", "OpenTelemetryCollector"})
-"""Kinds that a cluster may not serve."""
-
-LISTED: Final = (*kinds.DECLARED, *LABELLED, kinds.BY_KIND["ConfigMap"])
-"""Everything that is watched but definitions, which are large and hardly ever go away."""
+__all__ = ["Resync"]
 
 _PAUSE: Final = 1.0
 """Seconds in which events of a list that was read again are taken for one."""
@@ -57,6 +48,7 @@ class Resync:
         self, cluster: Cluster, world: World, *, home: str, namespaces: tuple[str, ...], interval: float
     ) -> None:
         self._cluster = cluster
+        self._kinds = cluster.kinds
         self._world = world
         self._home = home
         self._namespaces = namespaces
@@ -73,7 +65,7 @@ class Resync:
 
     def ask(self, *names: str) -> None:
         """Ask for kinds to be listed soon; for all of them where none is named."""
-        self._asked.update(names or (each.name for each in LISTED))
+        self._asked.update(names or (each.name for each in self._kinds.listed))
         self._wanted.set()
 
     async def run(self) -> None:
@@ -94,25 +86,28 @@ class Resync:
                 if loop.time() < due:
                     wanted = {_CONFIG}
                 else:
-                    wanted = {each.name for each in LISTED}
+                    wanted = {each.name for each in self._kinds.listed}
                     due = loop.time() + self._interval
-            for kind in LISTED:
+            for kind in self._kinds.listed:
                 if kind.name in wanted and not await self._list(kind):
                     loop.call_later(_AGAIN, self.ask, kind.name)
 
     async def _begin(self) -> None:
-        for kind in (_DEFINITION, *LISTED):
+        for kind in (_DEFINITION, *self._kinds.listed):
             pause = _PAUSE
             while not await self._list(kind):
+                if kind in self._kinds.others:  # one plugin that lacks a rule must not keep all services waiting
+                    self.ask(kind.name)
+                    break
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         self.known.set()
 
     async def _list(self, kind: Kind) -> bool:
         """List a kind; returns False where that is to be tried again soon."""
-        if kind.name in OPTIONAL and kind.served_as not in self._world.apis():
+        if self._kinds.is_optional(kind) and kind.served_as not in self._world.apis():
             return True
-        labels = kinds.SELECTOR if kind in LABELLED else ""
+        labels = kinds.SELECTOR if kind in self._kinds.labelled else ""
         fields = f"metadata.name={CONFIG_MAP}" if kind.name == _CONFIG else ""
         namespaces: tuple[str | None, ...] = self._namespaces if kind.namespaced and self._namespaces else (None,)
         if kind.name == _CONFIG and self._is_unwatched:

@@ -56,6 +56,9 @@ class Operator:
         options: how it is started.
         installed: the plugins that it has.
         clock: Unix time in seconds.
+
+    Attributes:
+        kinds: the kinds of objects that it watches and writes.
     """
 
     def __init__(self, options: Options, installed: Installed, clock: Callable[[], float] = time.time) -> None:
@@ -63,7 +66,8 @@ class Operator:
         self._installed = installed
         self._clock = clock
         self._queue = Queue(time.monotonic, lambda: random.uniform(0.8, 1.2))  # noqa: S311  # spreads load
-        self.world = World(options.namespace, self._touched)
+        self.kinds: Final = installed.kinds()
+        self.world = World(options.namespace, self._touched, self.kinds)
         self._catalogues = Catalogues(self.world, installed)
         self.view = KnownView(self.world, self._catalogues)
         self._cluster: Cluster | None = None
@@ -86,7 +90,7 @@ class Operator:
         Raises:
             ConfigurationError: there is no API server to connect to.
         """
-        cluster = await self._stack.enter_async_context(connected(self._options.kubeconfig))
+        cluster = await self._stack.enter_async_context(connected(self._options.kubeconfig, self.kinds))
         version = await cluster.version()
         self._cluster = cluster
         if not self._options.webhooks:

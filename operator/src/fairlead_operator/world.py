@@ -27,7 +27,6 @@ Identity: TypeAlias = tuple[str, str, str]
 
 _SERVICE: Final = "InferenceService"
 _OF_ALL: Final = frozenset({"ClusterServingRuntime", "ClusterStorageContainer", "CustomResourceDefinition"})
-_CHILDREN: Final = frozenset({*(each.name for each in kinds.CHILDREN), kinds.POD.name})
 _NOT_KEPT: Final = ("managedFields",)
 _OF_VERSIONS: Final = ("managedFields", "resourceVersion")
 _TOLD_BY_STATUS: Final = frozenset({"Deployment", "HTTPRoute"})
@@ -49,11 +48,13 @@ class World:
     Args:
         namespace: the operator's own, whose ConfigMap counts for all.
         touched: called with each service that a change bears on.
+        known: the kinds of the operator; None for those that are always known.
     """
 
-    def __init__(self, namespace: str, touched: Callable[[Key], None]) -> None:
+    def __init__(self, namespace: str, touched: Callable[[Key], None], known: kinds.Kinds | None = None) -> None:
         self._namespace = namespace
         self._touched = touched
+        self._owned = frozenset(each.name for each in (known or kinds.Kinds()).labelled)
         self._held: dict[Identity, _Held] = {}
         self._by_kind: dict[str, dict[tuple[str, str], None]] = {}
         self._children: dict[Key, dict[Identity, None]] = {}
@@ -78,7 +79,7 @@ class World:
             return False
         if version <= self._gone.get(uid, -1):
             return False  # an answer, or a list, that is older than the word of its end
-        owner = _owner(manifest)
+        owner = self._owner(manifest)
         if before is not None and before.owner != owner:
             self._unlink(identity, before)
         self._held[identity] = _Held(uid, version, owner, _text(manifest))
@@ -188,6 +189,13 @@ class World:
         self._unlink(identity, held)
         self._tell(identity, held.owner)
 
+    def _owner(self, manifest: Mapping[str, Any]) -> Key | None:
+        if manifest["kind"] not in self._owned:
+            return None
+        metadata = manifest["metadata"]
+        name = (metadata.get("labels") or {}).get(kinds.SELECTOR)
+        return None if not name else (metadata.get("namespace") or "", name)
+
     def _bury(self, uid: str, version: int) -> None:
         """Remember that an object was gone at a version; it may come back when its label does."""
         if not uid:
@@ -209,7 +217,7 @@ class World:
         self._parsed.pop(kind, None)
         if kind == _SERVICE:
             self._touched((namespace, name))
-        elif kind in _CHILDREN:
+        elif kind in self._owned:
             if owner is not None:
                 self._touched(owner)
         elif kind in _OF_ALL or (kind == "ConfigMap" and namespace == self._namespace):
@@ -234,14 +242,6 @@ def _of_others(manifest: Mapping[str, Any]) -> dict[str, Any]:
         return {"metadata": kept, "spec": manifest.get("spec")}
     found = {"end": metadata.get("deletionTimestamp")}
     return {**found, "status": manifest.get("status") or {}} if manifest.get("kind") in _TOLD_BY_STATUS else found
-
-
-def _owner(manifest: Mapping[str, Any]) -> Key | None:
-    if manifest["kind"] not in _CHILDREN:
-        return None
-    metadata = manifest["metadata"]
-    name = (metadata.get("labels") or {}).get(kinds.SELECTOR)
-    return None if not name else (metadata.get("namespace") or "", name)
 
 
 def _number(version: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["KINDS", "definition"]
+__all__ = ["KINDS", "defined", "definition"]
 
 KINDS: Final = {
     "Gateway": ("gateway.networking.k8s.io", "v1", "gateways"),
@@ -17,7 +17,11 @@ KINDS: Final = {
 
 def definition(kind: str) -> dict[str, Any]:
     """The CustomResourceDefinition of a kind."""
-    group, version, plural = KINDS[kind]
+    return defined(kind, *KINDS[kind])
+
+
+def defined(kind: str, group: str, version: str, plural: str) -> dict[str, Any]:
+    """The CustomResourceDefinition of a kind that a test makes up."""
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     schema = {"type": "object", "properties": {"spec": free, "status": free}}
     metadata: dict[str, Any] = {"name": f"{plural}.{group}"}

@@ -162,6 +162,8 @@ def _autoscaler(spec: AutoscalerSpec, factory: object) -> Iterator[str]:
     delegates = isinstance(factory, type) and getattr(factory, "manifests", None) is not Autoscaler.manifests
     if AutoscalerMode.DELEGATES in spec.modes and factory is not None and not delegates:
         yield f"It delegates, and {spec.factory} does not define manifests."
+    if AutoscalerMode.DELEGATES in spec.modes and not spec.kinds:
+        yield "It delegates, and does not say which kinds of objects it makes: kinds is empty."
 
 
 def _settings(settings: Sequence[Setting]) -> Iterator[str]:

@@ -25,6 +25,7 @@ __all__ = [
     "Manifest",
     "MetricTarget",
     "MetricsWindow",
+    "ObjectKind",
     "Replica",
     "ReplicaPhase",
     "Sample",
@@ -46,6 +47,21 @@ class AutoscalerMode(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectKind:
+    """A kind of objects of a cluster, which are in namespaces.
+
+    Attributes:
+        api_version: its group and version, such as ``keda.sh/v1alpha1``.
+        kind: its name, such as ``ScaledObject``.
+        plural: its name in paths, such as ``scaledobjects``.
+    """
+
+    api_version: str
+    kind: str
+    plural: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AutoscalerSpec:
     """Everything that the core needs to know of a strategy without importing it.
 
@@ -55,6 +71,8 @@ class AutoscalerSpec:
         modes: how it acts; a strategy may do both.
         metrics: the metrics that it wants in its window, for example ``concurrency``, ``rps``.
         interval: seconds between two decisions.
+        kinds: every kind that `Autoscaler.manifests` makes objects of. The operator watches these, and deletes what is
+            not wanted any more.
     """
 
     name: str
@@ -62,6 +80,7 @@ class AutoscalerSpec:
     modes: frozenset[AutoscalerMode]
     metrics: tuple[str, ...] = ("concurrency",)
     interval: float = 2.0
+    kinds: tuple[ObjectKind, ...] = ()
 
 
 # -- what the user asked for ----------------------------------------------------------------------------
@@ -262,9 +281,9 @@ class Autoscaler(abc.ABC):
     def manifests(self, spec: ScalingSpec, target: Manifest) -> Sequence[Manifest]:
         """The cluster objects that scale ``target`` in this strategy's stead; only for `AutoscalerMode.DELEGATES`.
 
-        One of them names the target in ``spec.scaleTargetRef``, and is named as it is. The platform writes
-        namespace, owner, and the labels and annotations of the component itself, to which a strategy may add. The same
-        arguments always give the same objects.
+        Each is of one of `AutoscalerSpec.kinds`. One of them names the target in ``spec.scaleTargetRef``, and is named
+        as it is. The platform writes namespace, owner, and the labels and annotations of the component itself, to which
+        a strategy may add. The same arguments always give the same objects.
 
         Args:
             spec: what the user asked for.

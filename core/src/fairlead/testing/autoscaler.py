@@ -311,6 +311,13 @@ class AutoscalerContract:
         named = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in manifests]
         assert len(named) == len(set(named))
 
+    def test_each_manifest_is_of_a_kind_that_the_spec_declares(
+        self, delegate: Callable[[ScalingSpec], list[Manifest]], delegated: ScalingSpec, spec: AutoscalerSpec
+    ) -> None:
+        """The operator watches these kinds alone, and deletes what is not wanted any more."""
+        declared = {(each.api_version, each.kind) for each in spec.kinds}
+        assert {(each["apiVersion"], each["kind"]) for each in delegate(delegated)} <= declared
+
     def test_one_manifest_scales_the_target_and_is_named_as_it_is(
         self, delegate: Callable[[ScalingSpec], list[Manifest]], delegated: ScalingSpec
     ) -> None:

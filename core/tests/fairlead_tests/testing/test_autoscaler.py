@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from fairlead import Autoscaler, AutoscalerMode, AutoscalerSpec, Decision, MetricsWindow, ScalingSpec
+from fairlead import Autoscaler, AutoscalerMode, AutoscalerSpec, Decision, MetricsWindow, ObjectKind, ScalingSpec
 from fairlead.testing import AutoscalerContract
 from fairlead.testing.component import Component
 
@@ -272,6 +272,11 @@ class IsNamedOtherwise(Changes):
         return {**made, "metadata": {"name": "scaler"}}
 
 
+class MakesAKindThatItDoesNotDeclare(Changes):
+    def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
+        return {**made, "apiVersion": "a.b/v2"}
+
+
 class KeepsNoBounds(Changes):
     def changed(self, made: dict[str, Any], spec: ScalingSpec) -> dict[str, Any]:
         return {**made, "spec": {**made["spec"], "maxReplicas": 100}}
@@ -282,13 +287,19 @@ DelegatingRule = Callable[[AutoscalerContract, Delegate], None]
 FIELDS = (("minReplicas", "maxReplicas"),)
 
 
-def delegating(make: type[Autoscaler]) -> Delegate:
-    described = AutoscalerSpec(name="it", factory="a:B", modes=frozenset({AutoscalerMode.DELEGATES}))
+DELEGATING = AutoscalerSpec(
+    name="it",
+    factory="a:B",
+    modes=frozenset({AutoscalerMode.DELEGATES}),
+    kinds=(ObjectKind(api_version="a.b/v1", kind="Scaler", plural="scalers"),),
+)
 
+
+def delegating(make: type[Autoscaler]) -> Delegate:
     def delegate(scaling: ScalingSpec) -> list[Mapping[str, Any]]:
         with pytest.MonkeyPatch.context() as patch:
             fixture: Any = AutoscalerContract.delegate
-            found: Delegate = fixture.__wrapped__(AutoscalerContract(), make, described, patch)
+            found: Delegate = fixture.__wrapped__(AutoscalerContract(), make, DELEGATING, patch)
             return found(scaling)
 
     return delegate
@@ -296,6 +307,10 @@ def delegating(make: type[Autoscaler]) -> Delegate:
 
 def objects(kit: AutoscalerContract, delegate: Delegate) -> None:
     kit.test_each_manifest_is_an_object_of_kubernetes_and_the_same_question_has_the_same_answer(delegate, SCALING)
+
+
+def declared(kit: AutoscalerContract, delegate: Delegate) -> None:
+    kit.test_each_manifest_is_of_a_kind_that_the_spec_declares(delegate, SCALING, DELEGATING)
 
 
 def scaler(kit: AutoscalerContract, delegate: Delegate) -> None:
@@ -306,7 +321,7 @@ def handed_on(kit: AutoscalerContract, delegate: Delegate) -> None:
     kit.test_the_bounds_are_handed_on(delegate, SCALING, FIELDS)
 
 
-@pytest.mark.parametrize("rule", [objects, scaler, handed_on], ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", [objects, declared, scaler, handed_on], ids=lambda rule: rule.__name__)
 def test_a_good_strategy_that_delegates_keeps_the_rule(rule: DelegatingRule) -> None:
     rule(AutoscalerContract(), delegating(Delegates))
 
@@ -321,6 +336,7 @@ def test_a_good_strategy_that_delegates_keeps_the_rule(rule: DelegatingRule) -> 
         (AsksTheClockFirst, objects),
         (MakesItTwice, objects),
         (MakesItTwice, scaler),
+        (MakesAKindThatItDoesNotDeclare, declared),
         (ScalesAnother, scaler),
         (IsNamedOtherwise, scaler),
         (KeepsNoBounds, handed_on),

@@ -14,7 +14,7 @@ from kubernetes.aio import config as configuration
 from kubernetes.aio.client import ApiClient, Configuration
 
 from fairlead import errors
-from fairlead_operator.cluster import kinds
+from fairlead_operator.cluster.kinds import Kinds
 
 if TYPE_CHECKING:
     from fairlead_operator.cluster.kinds import Kind
@@ -42,10 +42,15 @@ class Cluster:
 
     Args:
         api: the client; whoever made it closes it.
+        known: the kinds of objects that are written.
+
+    Attributes:
+        kinds: the same as ``known``.
     """
 
-    def __init__(self, api: ApiClient) -> None:
+    def __init__(self, api: ApiClient, known: Kinds) -> None:
         self._api = api
+        self.kinds: Final = known
 
     @property
     def api(self) -> ApiClient:
@@ -102,7 +107,7 @@ class Cluster:
             ObjectConflict: another holds a field, and `force` is not given.
         """
         metadata = manifest["metadata"]
-        path = kinds.of(manifest).path(metadata.get("namespace"), metadata["name"])
+        path = self.kinds.of(manifest).path(metadata.get("namespace"), metadata["name"])
         query = [("fieldManager", manager), ("force", "true" if force else "false")]
         return await self._ask("PATCH", path, query, manifest, _APPLY)
 
@@ -112,7 +117,7 @@ class Cluster:
         Raises:
             ObjectConflict: there is one of that name.
         """
-        path = kinds.of(manifest).path(manifest["metadata"].get("namespace"))
+        path = self.kinds.of(manifest).path(manifest["metadata"].get("namespace"))
         return await self._ask("POST", path, [("fieldManager", MANAGER)], manifest)
 
     async def replace(self, manifest: Mapping[str, Any]) -> Manifest:
@@ -122,7 +127,7 @@ class Cluster:
             ObjectConflict: it was changed since.
         """
         metadata = manifest["metadata"]
-        path = kinds.of(manifest).path(metadata.get("namespace"), metadata["name"])
+        path = self.kinds.of(manifest).path(metadata.get("namespace"), metadata["name"])
         return await self._ask("PUT", path, [("fieldManager", MANAGER)], manifest)
 
     async def patch(
@@ -260,11 +265,15 @@ def _expect(files: str | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(kubeconfig: Path | None = None) -> AsyncIterator[Cluster]:
+async def connected(kubeconfig: Path | None = None, known: Kinds | None = None) -> AsyncIterator[Cluster]:
     """The API server of `credentials`.
+
+    Args:
+        kubeconfig: the file, as there.
+        known: the kinds of objects that are written; None for those that are always known.
 
     Raises:
         ConfigurationError: there is none.
     """
     async with ApiClient(await credentials(kubeconfig)) as api:
-        yield Cluster(api)
+        yield Cluster(api, known or Kinds())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["BY_KIND", "CHILDREN", "DECLARED", "POD", "SELECTOR", "Kind", "of"]
+if TYPE_CHECKING:
+    from fairlead.contracts.autoscaler import ObjectKind
+
+__all__ = ["BY_KIND", "CHILDREN", "DECLARED", "POD", "SELECTOR", "Kind", "Kinds"]
 
 SELECTOR: Final = "serving.kserve.io/inferenceservice"
 """The label that every object of an InferenceService has, with its name."""
@@ -39,6 +42,12 @@ class Kind:
     def served_as(self) -> str:
         """How `fairlead_operator.desired.model.Surroundings.apis` names it."""
         return f"{self.group}/{self.name}"
+
+    @classmethod
+    def declared(cls, said: ObjectKind) -> Kind:
+        """A kind as a plugin declares it."""
+        group, _, version = said.api_version.rpartition("/")
+        return cls(said.kind, group, version, said.plural)
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
         """The path of an object, or of all objects where no name is given."""
@@ -101,16 +110,39 @@ BY_KIND: Final[Mapping[str, Kind]] = {each.name: each for each in (*DECLARED, *C
 """Every kind that is known, by its name."""
 
 
-def of(manifest: Mapping[str, Any]) -> Kind:
-    """The kind of an object; one that is not known is taken for what its name suggests, and to be in a namespace.
+_OPTIONAL: Final = frozenset({"HTTPRoute", "ScaledObject", "OpenTelemetryCollector"})
 
-    Plugins may scale by kinds of their own.
+
+class Kinds:
+    """The kinds of one operator: those above, and those that plugins scale by.
+
+    Args:
+        others: kinds of plugins; one that is known already changes nothing.
+
+    Attributes:
+        others: those of them that are not known already.
+        children: what an InferenceService comes to.
+        labelled: what is watched by the label of its service.
+        listed: everything that is watched but definitions, which are large and hardly ever go away.
     """
-    group, _, version = str(manifest["apiVersion"]).rpartition("/")
-    name = str(manifest["kind"])
-    known = BY_KIND.get(name)
-    if known is not None and known.group == group:
+
+    def __init__(self, others: Iterable[Kind] = ()) -> None:
+        self.others: Final = tuple(dict.fromkeys(each for each in others if each.name not in BY_KIND))
+        self.children: Final = (*CHILDREN, *self.others)
+        self.labelled: Final = (*self.children, POD)
+        self.listed: Final = (*DECLARED, *self.labelled, BY_KIND["ConfigMap"])
+        self._by_kind = {**{each.name: each for each in self.others}, **BY_KIND}
+
+    def is_optional(self, kind: Kind) -> bool:
+        """Whether a cluster may lack a kind, so that it is asked for only where a definition says that it is served."""
+        return kind.name in _OPTIONAL or kind in self.others
+
+    def of(self, manifest: Mapping[str, Any]) -> Kind:
+        """The kind of an object, in the version that the object is in.
+
+        Raises:
+            KeyError: it is of no kind that is known.
+        """
+        known = self._by_kind[manifest["kind"]]
+        version = str(manifest["apiVersion"]).rpartition("/")[2]
         return known if known.version == version else dataclasses.replace(known, version=version)
-    lower = name.lower()
-    ending = "ies" if lower.endswith("y") else "es" if lower.endswith(("s", "x", "ch")) else "s"
-    return Kind(name, group, version, (lower[:-1] if ending == "ies" else lower) + ending)

@@ -41,6 +41,8 @@ def objects(component: ResolvedComponent, surroundings: Surroundings) -> tuple[l
         return [], [Problem(CONDITION, "AutoscalerNotInstalled", text)]
     if AutoscalerMode.DELEGATES not in strategy.spec.modes:
         return [], []
+    if strategy.fault:
+        return [], [Problem(CONDITION, "AutoscalerFailed", f"{component.name}: {strategy.fault}")]
     try:
         made = _made(strategy, component, surroundings)
     except errors.ConfigurationError as error:
@@ -118,6 +120,12 @@ def _checked(made: object, strategy: Strategy) -> Manifest:
         raise errors.ConfigurationError(
             f"The strategy {strategy.spec.name} made what is no Kubernetes object: it lacks apiVersion, kind or name.",
             remedy="Tell whoever has made it.",
+        )
+    if not any((each.api_version, each.kind) == texts[:2] for each in strategy.spec.kinds):
+        raise errors.ConfigurationError(
+            f"The strategy {strategy.spec.name} made a {texts[1]} ({texts[0]}), and does not declare that kind: nobody"
+            " would notice what becomes of it.",
+            remedy="Tell whoever has made it: the field kinds of its AutoscalerSpec lacks it.",
         )
     return found
 

@@ -36,10 +36,17 @@ class Owner:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Strategy:
-    """An installed autoscaler plugin: what it says of itself, and the strategy."""
+    """An installed autoscaler plugin.
+
+    Attributes:
+        spec: what it says of itself.
+        autoscaler: the strategy.
+        fault: why its objects cannot be handled, a sentence; empty where they can.
+    """
 
     spec: AutoscalerSpec
     autoscaler: Autoscaler
+    fault: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from fairlead import Autoscaler, AutoscalerMode, AutoscalerSpec, Decision, MetricsWindow, ScalingSpec, errors
+from fairlead import (
+    Autoscaler,
+    AutoscalerMode,
+    AutoscalerSpec,
+    Decision,
+    MetricsWindow,
+    ObjectKind,
+    ScalingSpec,
+    errors,
+)
 from fairlead_operator.configuration.model import OpenTelemetry, OperatorConfig, Stabilization
 from fairlead_operator.desired import autoscaling
 from fairlead_operator.desired.model import Manifest, Problem, Strategy, Surroundings
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 GOLDEN: Final = Path(__file__).parent / "golden" / "autoscaling"
 CLASS: Final = "serving.kserve.io/autoscalerClass"
 KEDA: Final = frozenset({"keda.sh/ScaledObject", "opentelemetry.io/OpenTelemetryCollector"})
+GROUPS: Final = ("scaling.example", "a.b")
 EXTERNAL: Final = (
     "{type: External, external: {metric: {backend: prometheus, serverAddress: 'http://prometheus:9090',"
     " query: 'sum(up)'}, authenticationRef: {authModes: basic, authenticationRef: {name: login}},"
@@ -55,9 +65,10 @@ class Made(Autoscaler):
         return [self._made]
 
 
-def strategy(made: Any, *modes: AutoscalerMode) -> Strategy:
-    spec = AutoscalerSpec(name="hpa", factory="a:B", modes=frozenset(modes or {AutoscalerMode.DELEGATES}))
-    return Strategy(spec, Made(made))
+def strategy(made: Any, *, fault: str = "") -> Strategy:
+    things = tuple(ObjectKind(api_version=f"{group}/v1", kind="Thing", plural="things") for group in GROUPS)
+    modes = frozenset({AutoscalerMode.DELEGATES})
+    return Strategy(AutoscalerSpec(name="hpa", factory="a:B", modes=modes, kinds=things), Made(made), fault)
 
 
 def predictor(
@@ -184,6 +195,11 @@ def test_what_a_strategy_refuses_is_said_in_its_words() -> None:
         ({"apiVersion": "v1", "kind": "Thing", "metadata": {"name": ""}}, "InvalidAutoscaling", "no Kubernetes object"),
         (object(), "InvalidAutoscaling", "no Kubernetes object"),
         ({"apiVersion": "a.b/v1", "kind": "Thing", "metadata": {"name": "x"}}, "ThingNotServed", "what brings Thing"),
+        (
+            {"apiVersion": "a.b/v2", "kind": "Thing", "metadata": {"name": "x"}},
+            "InvalidAutoscaling",
+            "The strategy hpa made a Thing (a.b/v2), and does not declare that kind",
+        ),
     ],
 )
 def test_a_strategy_that_is_wrong_keeps_nothing_else_from_being_rendered(broken: Any, reason: str, said: str) -> None:
@@ -191,6 +207,13 @@ def test_a_strategy_that_is_wrong_keeps_nothing_else_from_being_rendered(broken:
     assert objects == []
     assert only(problems).reason == reason
     assert said in only(problems).message
+
+
+def test_a_strategy_whose_objects_cannot_be_handled_makes_none() -> None:
+    thing = {"apiVersion": "a.b/v1", "kind": "Thing", "metadata": {"name": "iris"}}
+    objects, problems = made(strategies={"hpa": strategy(thing, fault="It is two.")}, apis=frozenset({"a.b/Thing"}))
+    assert objects == []
+    assert (only(problems).reason, only(problems).message) == ("AutoscalerFailed", "iris-predictor: It is two.")
 
 
 # -- replicas -------------------------------------------------------------------------------------------

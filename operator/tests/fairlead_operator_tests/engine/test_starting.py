@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fairlead_operator import cli, handlers
+from fairlead_operator.cluster.kinds import Kinds
 
 KUBECONFIG = {
     "apiVersion": "v1",
@@ -65,5 +66,5 @@ def test_a_port_that_is_taken_is_an_error_with_a_remedy(tmp_path: Path, capsys: 
 
 
 def test_probes_are_not_logged() -> None:
-    handlers.configured()
+    handlers.configured(Kinds())
     assert not logging.getLogger("aiohttp.access").isEnabledFor(logging.INFO)

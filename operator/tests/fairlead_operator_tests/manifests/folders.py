@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-__all__ = ["CHART", "IMAGES", "MANIFESTS", "OPERATOR", "OVERLAYS", "documents", "identity", "objects", "parsed"]
+if TYPE_CHECKING:
+    from fairlead_apiserver import Cluster
+
+__all__ = [
+    "CHART",
+    "IMAGES",
+    "MANIFESTS",
+    "OPERATOR",
+    "OVERLAYS",
+    "apply",
+    "documents",
+    "identity",
+    "objects",
+    "parsed",
+]
 
 OPERATOR: Final = Path(__file__).resolve().parents[3]
 MANIFESTS: Final = OPERATOR / "manifests"
@@ -83,3 +97,12 @@ def _patch(found: list[dict[str, Any]], target: dict[str, str], steps: Any) -> N
         for key in path:
             place = place[int(key) if isinstance(place, list) else key]
         place.append(step["value"])
+
+
+def apply(cluster: Cluster, overlay: str) -> None:
+    """Apply an overlay as its user would."""
+    for each in objects(OVERLAYS[overlay]):
+        if each["kind"] == "CustomResourceDefinition":
+            cluster.install(each)
+        else:
+            cluster.apply(each, force=True)

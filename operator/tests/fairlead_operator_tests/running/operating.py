@@ -27,10 +27,12 @@ __all__ = ["Alone", "operating", "prepare"]
 
 
 @contextlib.contextmanager
-def operating(kubeconfig: Path, **options: Any) -> Iterator[KopfRunner]:
-    """An operator, run by kopf as its command would."""
+def operating(kubeconfig: Path, installed: Installed | None = None, **options: Any) -> Iterator[KopfRunner]:
+    """An operator, run by kopf as its command would; with the plugins that are installed if no others are given."""
     settled: dict[str, Any] = {"elects": False, "webhooks": False, "namespace": HOME, **options}
-    registry, settings = prepared(Options(kubeconfig=kubeconfig, **settled), Installed.discover(Plugins.discover()))
+    registry, settings = prepared(
+        Options(kubeconfig=kubeconfig, **settled), installed or Installed.discover(Plugins.discover())
+    )
     settings.networking.error_backoffs = Soon()
     where = [f"--namespace={each}" for each in settled.get("namespaces", ())] or ["--all-namespaces"]
     arguments = ["run", *where, "--standalone", "--log-format=plain"]

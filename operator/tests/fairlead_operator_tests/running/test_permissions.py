@@ -46,11 +46,7 @@ def services(server: ApiServer, overlay: str, tmp_path: Any) -> Iterator[Service
     for kind in ("HTTPRoute", "ScaledObject", "OpenTelemetryCollector"):
         cluster.install(foreign.definition(kind))
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "models"}})
-    for each in folders.objects(folders.OVERLAYS[overlay]):
-        if each["kind"] == "CustomResourceDefinition":
-            cluster.install(each)
-        else:
-            cluster.apply(each, force=True)
+    folders.apply(cluster, overlay)
     cluster.create(runtime("tests-sklearn"))
     found = Services(cluster, "models")
     kubeconfig = server.kubeconfig(tmp_path / "operator", user=USER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from fairlead import AutoscalerMode, AutoscalerSpec, hookimpl
+from fairlead import AutoscalerMode, AutoscalerSpec, ObjectKind, hookimpl
 
 __all__ = ["SPEC", "fairlead_autoscalers"]
 
@@ -15,6 +15,9 @@ SPEC: Final = AutoscalerSpec(
     modes=frozenset({AutoscalerMode.DECIDES, AutoscalerMode.DELEGATES}),
     metrics=("concurrency", "rps", "cpu", "memory"),
     interval=15.0,
+    kinds=(
+        ObjectKind(api_version="autoscaling/v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers"),
+    ),
 )
 
 

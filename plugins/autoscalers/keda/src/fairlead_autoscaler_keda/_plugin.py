@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from fairlead import AutoscalerMode, AutoscalerSpec, hookimpl
+from fairlead import AutoscalerMode, AutoscalerSpec, ObjectKind, hookimpl
 
 __all__ = ["SPEC", "fairlead_autoscalers"]
 
@@ -14,6 +14,12 @@ SPEC: Final = AutoscalerSpec(
     factory="fairlead_autoscaler_keda.strategy:KedaAutoscaler",
     modes=frozenset({AutoscalerMode.DELEGATES}),
     metrics=("cpu", "memory"),
+    kinds=(
+        ObjectKind(api_version="keda.sh/v1alpha1", kind="ScaledObject", plural="scaledobjects"),
+        ObjectKind(
+            api_version="opentelemetry.io/v1beta1", kind="OpenTelemetryCollector", plural="opentelemetrycollectors"
+        ),
+    ),
 )
 
 
