@@ -46,10 +46,12 @@ async def lead(cluster: Cluster, namespace: str, identity: str, work: Callable[[
         work: what the leader does; it is cancelled when the Lease is lost.
     """
     at_work: asyncio.Task[None] | None = None
+    has_led = False
 
     async def begin() -> None:
-        nonlocal at_work
+        nonlocal at_work, has_led
         _log.info("%s leads", identity)
+        has_led = True
         at_work = asyncio.create_task(work())
 
     async def end() -> None:
@@ -81,9 +83,8 @@ async def lead(cluster: Cluster, namespace: str, identity: str, work: Callable[[
             await end()
             await asyncio.sleep(_RETRY)
     finally:
-        led = at_work is not None
         await end()
-        if led:
+        if has_led:  # who gave up work because nobody answered may hold the Lease still
             await _release(cluster, namespace, identity)
 
 
@@ -112,8 +113,9 @@ class _Lock(LeaseLock):
 
 async def _release(cluster: Cluster, namespace: str, identity: str) -> None:
     """Give the Lease back, so that the next one need not wait until it has run out."""
-    with contextlib.suppress(errors.ClusterError):
-        lease = await cluster.get(kinds.BY_KIND["Lease"], LEASE, namespace)
-        spec = lease.get("spec") or {}
-        if spec.get("holderIdentity") == identity:
-            await cluster.replace({**lease, "spec": {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}})
+    with contextlib.suppress(errors.ClusterError, TimeoutError):
+        async with asyncio.timeout(_LONGEST):
+            lease = await cluster.get(kinds.BY_KIND["Lease"], LEASE, namespace)
+            spec = lease.get("spec") or {}
+            if spec.get("holderIdentity") == identity:
+                await cluster.replace({**lease, "spec": {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}})

@@ -117,6 +117,8 @@ class Reconciler:
         if _lacks(manifest, plan, there) and not await self._is_there(key, manifest):
             return None
         refused, there = await self._make(key, plan, there)
+        if _has_turned(plan, there):
+            return 0.0
         await self._report(key, manifest, before, plan, (*plan.problems, *refused), there)
         return _AGAIN if refused else None
 
@@ -262,6 +264,13 @@ def _lacks(manifest: Manifest, plan: Plan, there: Objects) -> bool:
 
 def _stamp(seconds: float) -> str:
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _has_turned(plan: Plan, there: Objects) -> bool:
+    """Whether a component has begun or ceased to answer since the plan: a status would be half of before."""
+    if not isinstance(plan.subject, ResolvedService):
+        return False
+    return observing.ready(plan.subject, there) != plan.surroundings.ready
 
 
 def _is_frozen(manifest: Manifest) -> bool:

@@ -94,6 +94,28 @@ def test_what_cannot_be_read_at_the_start_is_read_later(alone: Alone, code: int)
         services.condition("iris", "Ready", "True")
 
 
+def test_a_component_that_answers_while_the_rest_is_written_is_told_of_as_a_whole(alone: Alone) -> None:
+    """A status of before and after would say that it answers and that nothing comes to it, with an event of it."""
+    services = alone.services
+    with alone.operate():
+        services.declare(isvc("iris"))
+        services.appears("Ingress", "iris")
+        services.settled("iris")
+        for each in services.list("Event"):
+            services.delete("Event", each["metadata"]["name"])
+        with alone.server.hold({"verb": "patch", "resource": "horizontalpodautoscalers"}) as waiting:
+            services.change("iris", {"spec": {"predictor": {"maxReplicas": 7}}})
+            alone.cluster.eventually(waiting)
+            services.roll_out("iris-predictor")
+        services.condition("iris", "Ready", "True")
+        services.cluster.eventually(lambda: "InferenceServiceReady" in reasons(services))
+    assert "InferenceServiceNotReady" not in reasons(services)
+
+
+def reasons(services: Services) -> set[str]:
+    return {each["reason"] for each in services.list("Event")}
+
+
 def test_what_happened_while_the_server_was_gone_is_made_up_for(alone: Alone) -> None:
     services = alone.services
     with alone.operate():

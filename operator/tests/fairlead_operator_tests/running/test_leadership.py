@@ -22,13 +22,28 @@ if TYPE_CHECKING:
 NAMES: Final = ("one", "two")
 LEASE: Final = ("coordination.k8s.io/v1", "Lease", leading.LEASE, HOME)
 RULES: Final = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+LASTING: Final = 3600
+"""Seconds for which a Lease holds that no test waits for: a machine that stands still for a while loses none."""
 
 
-def hurried(lock: Any, **settings: Any) -> Config:
+class Hurried(Config):
     """What the client is told, in times that are shorter than it would take."""
-    found = Config(lock, **{**settings, "retry_period": 1})
-    found.lease_duration, found.renew_deadline, found.retry_period = 1, 0.5, 0.1
-    return found
+
+    term = LASTING
+    """Seconds for which the Lease holds, for all operators."""
+
+    def __init__(self, lock: Any, **settings: Any) -> None:
+        super().__init__(lock, **{**settings, "retry_period": 1})
+        self.renew_deadline, self.retry_period = 0.5, 0.1
+
+    @property
+    def lease_duration(self) -> int:
+        """The client looks at it anew each time that it asks for the Lease."""
+        return Hurried.term
+
+    @lease_duration.setter
+    def lease_duration(self, _: float) -> None:
+        return
 
 
 @dataclasses.dataclass
@@ -52,6 +67,12 @@ class Pair:
 
         return self.alone.cluster.eventually(found)
 
+    def successor(self, first: str) -> str:
+        """Who leads once the Lease of the first has run out."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Hurried, "term", 2)
+            return self.leader(other_than=first)
+
     def serves(self, name: str) -> set[str]:
         """Declare a service, and wait until it is served; who has written since."""
         self.alone.server.requests.clear()
@@ -63,9 +84,8 @@ class Pair:
 
 @pytest.fixture
 def pair(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
-    monkeypatch.setattr(leading, "Config", hurried)
+    monkeypatch.setattr(leading, "Config", Hurried)
     monkeypatch.setattr(leading, "_RETRY", 0.1)
-    monkeypatch.setattr(leading, "_LONGEST", 0.3)
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "everything"}}
     alone.cluster.apply({**role, "rules": RULES}, force=True)
     binding: dict[str, Any] = {**role, "kind": "ClusterRoleBinding"}
@@ -96,12 +116,13 @@ def test_one_that_cannot_reach_the_server_stops_and_leaves_its_place(pair: Pair)
     first = pair.leader()
     assert pair.serves("iris") == {first}
     pair.alone.server.fail({"user": first}, 503, times=100_000)
-    second = pair.leader(other_than=first)
+    second = pair.successor(first)
     pair.alone.server.heal()
     assert pair.serves("flowers") == {second}
 
 
-def test_one_that_is_not_answered_stops_before_another_begins(pair: Pair) -> None:
+def test_one_that_is_not_answered_stops_before_another_begins(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leading, "_LONGEST", 0.3)
     first = pair.leader()
     assert pair.serves("iris") == {first}
 
@@ -109,6 +130,22 @@ def test_one_that_is_not_answered_stops_before_another_begins(pair: Pair) -> Non
         return record.user == first and record.resource == "leases"
 
     with pair.alone.server.hold(is_first):
-        second = pair.leader(other_than=first)
+        second = pair.successor(first)
         assert pair.serves("flowers") == {second}
     assert pair.serves("more") == {second}
+
+
+def test_one_that_has_given_up_work_gives_the_lease_back_when_it_ends(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(leading, "_RETRY", 3600)
+    caplog.set_level("INFO", "fairlead.operator")
+    first = pair.leader()
+    assert pair.serves("iris") == {first}
+    pair.alone.server.fail({"user": first, "resource": "leases"}, 503, times=100_000)
+    pair.alone.cluster.eventually(lambda: f"{first} does not lead any more" in caplog.text)
+    pair.alone.server.heal()
+    assert pair.holder() == first
+    pair.running[first].close()
+    second = pair.leader(other_than=first)
+    assert pair.serves("flowers") == {second}
