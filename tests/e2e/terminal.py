@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -21,6 +21,7 @@ import httpx
 
 from architecture import workspace
 from e2e import pages, venvs
+from fairlead_tests.ports import held_port
 
 __all__ = ["Terminal"]
 
@@ -73,6 +74,7 @@ class Terminal:
         self._cwd = folder / "work"
         self._cwd.mkdir()
         self._ports: dict[str, str] = {}
+        self._held = contextlib.ExitStack()
         self._jobs: list[_Job] = []
         self._numbered: dict[int, _Job] = {}
         # Platforms have Unix sockets, whose paths must be short.
@@ -112,6 +114,7 @@ class Terminal:
             for platform in (self._root / "state").glob("*"):
                 self._run_shell(f"fairlead down --name {platform.name}")
         finally:
+            self._held.close()
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def run(self, block: pages.Block) -> None:
@@ -172,8 +175,7 @@ class Terminal:
         self._numbered[max(self._numbered, default=0) + 1] = job  # as bash numbers them
         option = _OPTION.search(text)
         url = f"http://127.0.0.1:{option[1] if option else self._port('8080')}/v2/health/ready"
-        _wait_for(lambda: process.poll() is not None or _answers(url))
-        starts = process.poll() is None and _answers(url)
+        starts = _wait_for(lambda: process.poll() is not None or _answers(url)) and process.poll() is None
         assert starts, f"{command.place}: the server does not start:\n{job.printed()}"
         self._compare(command, job.printed)
         job.shown = len(lines)
@@ -197,7 +199,7 @@ class Terminal:
         if not any(line.strip() for line in command.output):
             return
         expected = [self._with_ports(line) for line in command.output]
-        same = _wait_for(lambda: pages.matches(expected, printed()), 10 if command.text.endswith(" &") else 0)
+        same = _wait_for(lambda: pages.matches(expected, printed()), PATIENCE if command.text.endswith(" &") else 0)
         shown = "\n".join(expected).strip("\n")
         assert same, f"{command.place}: the page shows\n{shown}\n\nand the command prints\n{printed()}"
 
@@ -231,9 +233,7 @@ class Terminal:
 
     def _port(self, shown: str) -> str:
         if shown not in self._ports:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self._ports[shown] = str(free.getsockname()[1])
+            self._ports[shown] = str(self._held.enter_context(held_port()))
         return self._ports[shown]
 
 

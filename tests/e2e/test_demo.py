@@ -23,6 +23,11 @@ def printed() -> str:
     return done.stdout
 
 
+def quiet(printed: str) -> str:
+    """What it prints without what the platform does, which comes whenever a thread gets to it."""
+    return "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("  | "))
+
+
 def test_make_demo_runs_the_example() -> None:
     makefile = (workspace.ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^demo: .+ ## .*\n\t@\$\(BIN\)/python examples/demo\.py$", makefile, re.MULTILINE)
@@ -40,7 +45,8 @@ def test_a_canary_gets_its_share_and_then_everything(printed: str) -> None:
     split, promoted = re.findall(r"^100 requests: (.+)$", printed, re.MULTILINE)
     shares = {name: int(number) for number, name in re.findall(r"(\d+) answered by (\w+)\.joblib", split)}
     assert sum(shares.values()) == 100
-    assert 10 <= shares["names"] <= 30
+    # Four standard deviations of a binomial distribution: one run in 16 000 is outside by chance.
+    assert abs(shares["names"] - 20) <= 4 * (100 * 0.2 * 0.8) ** 0.5
     assert promoted == "100 answered by names.joblib"
 
 
@@ -55,7 +61,7 @@ def test_a_request_brings_the_service_back_from_zero(printed: str) -> None:
 
 
 def test_the_platform_ends_in_order(printed: str) -> None:
-    assert printed.endswith("  The platform default has ended.\n")
+    assert quiet(printed).endswith("  The platform default has ended.\n")
 
 
 def test_the_readme_shows_what_the_demo_prints(printed: str) -> None:
@@ -64,5 +70,4 @@ def test_the_readme_shows_what_the_demo_prints(printed: str) -> None:
         for block in pages.blocks(workspace.ROOT / "README.md")
         if block.text.startswith("$ make demo\n")
     ]
-    quiet = "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("  | "))
-    assert pages.matches(shown.splitlines(), quiet)
+    assert pages.matches(shown.splitlines(), quiet(printed))

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,20 +23,13 @@ from sklearn.dummy import DummyRegressor
 
 from fairlead.local import client
 from fairlead.local.folder import Folder
+from fairlead_tests.ports import held_port
 from fairlead_tests.waiting import eventually
 
-__all__ = ["Platform", "constant", "free_port", "isvc", "platform"]
+__all__ = ["Platform", "constant", "isvc", "platform"]
 
 COMMAND = [sys.executable, "-m", "fairlead.cli.main"]
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
 
 
 def constant(folder: Path, value: float) -> Path:
@@ -142,28 +134,30 @@ def platform(
     runtime.chmod(0o700)
     state = {"FAIRLEAD_STATE": str(folder.parent / "state"), "XDG_RUNTIME_DIR": str(runtime)}
     env = {**os.environ, **state, **(environ or {})}
-    port = free_port()
-    command = [*COMMAND, "up", str(folder), "--watch", "--port", str(port), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-    lines: list[str] = []
-    reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
-    reader.start()
-    made = Platform(folder, port, env, process, lines)
-    try:
-        if plain:
-            eventually(lambda: process.poll() is not None or any("listening on" in line for line in lines), PATIENCE)
-            assert process.poll() is None, "".join(lines)
-        yield made
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        reader.join(10)
-        shutil.rmtree(runtime, ignore_errors=True)
+    with held_port() as port:  # also while its gateway is started again
+        command = [*COMMAND, "up", str(folder), "--watch", "--port", str(port), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+        lines: list[str] = []
+        reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
+        reader.start()
+        made = Platform(folder, port, env, process, lines)
+        try:
+            if plain:
+                eventually(
+                    lambda: process.poll() is not None or any("listening on" in line for line in lines), PATIENCE
+                )
+                assert process.poll() is None, "".join(lines)
+            yield made
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            reader.join(10)
+            shutil.rmtree(runtime, ignore_errors=True)
 
 
 def _read(process: subprocess.Popen[str], lines: list[str]) -> None:

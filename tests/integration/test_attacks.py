@@ -33,7 +33,7 @@ class Echo(CustomModel):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     model = tmp_path_factory.mktemp("model") / "echo.py"
     model.write_text(MODEL)
-    limits = ["--max-body-bytes", str(4 * MIB), "--header-timeout", "0.5", "--body-timeout", "0.5"]
+    limits = ["--max-body-bytes", str(4 * MIB), "--header-timeout", "3", "--body-timeout", "3"]
     with served(model, limits) as running:
         running.client.post(PREDICT, json={"instances": [[1.0] * 1000] * 100})  # what a first request allocates
         yield running

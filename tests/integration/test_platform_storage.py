@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import http.server
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -18,8 +19,9 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
+from fairlead_tests.ports import held_port
 from fairlead_tests.waiting import eventually
-from integration.platforms import Platform, constant, free_port, platform
+from integration.platforms import Platform, constant, platform
 
 ANNOTATION = "serving.kserve.io/storageSecretName"
 TOKEN, OTHER = "Bearer tok-3f9a1c", "Bearer tok-77b2e0"  # what must be nowhere but in requests
@@ -108,12 +110,20 @@ def traces(running: Platform, name: str) -> str:
     shown = [running.run(*words, name) for words in (("describe",), ("logs",), ("status", "-o", "yaml"))]
     shown += ["".join(running.lines), json.dumps(running.view(name))]
     state = Path(running.environ["FAIRLEAD_STATE"])
-    kept = [*state.rglob("*"), *Path(running.environ["FAIRLEAD_CACHE"]).rglob("*.json")]
-    shown += [each.read_bytes().decode("latin-1") for each in kept if each.is_file()]
+    shown += [*contents(state), *contents(Path(running.environ["FAIRLEAD_CACHE"]), ".json")]
     for replica in running.replicas(name):
         if replica["pid"]:
             shown += [Path(f"/proc/{replica['pid']}/{each}").read_bytes().decode() for each in ("cmdline", "environ")]
     return "\n".join(shown)
+
+
+def contents(folder: Path, suffix: str = "") -> Iterator[str]:
+    """What the files below a folder hold; a fetch that is tried again makes and removes some all the while."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(suffix):
+                with contextlib.suppress(FileNotFoundError):
+                    yield Path(place, name).read_bytes().decode("latin-1")
 
 
 def assert_hidden(text: str, *values: str) -> None:
@@ -247,7 +257,7 @@ def test_variables_of_a_container_come_from_secrets_and_config_maps_once_they_ar
     settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}, "data": {"mode": "fast"}}
     running.declare(manifest(secret("own", {"token": TOKEN}), settings), "own-values.yaml")
     running.wait_ready("own")
-    found = httpx.get(f"{running.url}/serving/default/own/", trust_env=False).json()
+    found = httpx.get(f"{running.url}/serving/default/own/", trust_env=False, timeout=60).json()
     assert found == {"TOKEN": TOKEN, "MODE": "fast"}
 
 
@@ -270,14 +280,14 @@ class Bucket:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
     pytest.importorskip("moto.server", reason="moto[server] is not installed")
     pytest.importorskip("fairlead_storage_s3", reason="fairlead-storage-s3 is not installed")
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield _filled(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("s3"))
-    finally:
-        process.terminate()
-        process.wait(30)
+    with held_port() as port:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield _filled(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("s3"))
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def _filled(url: str, folder: Path) -> Bucket:
@@ -302,7 +312,7 @@ def _filled(url: str, folder: Path) -> Bucket:
         s3.create_bucket(Bucket=BUCKET)
         model = constant(folder, 7.0) / "model.joblib"
         s3.put_object(Bucket=BUCKET, Key="seven/model.joblib", Body=model.read_bytes())
-    httpx.post(f"{url}/moto-api/reset-auth", content=b"0", trust_env=False).raise_for_status()
+    httpx.post(f"{url}/moto-api/reset-auth", content=b"0", trust_env=False, timeout=60).raise_for_status()
     return Bucket(url, made["AccessKeyId"], made["SecretAccessKey"])
 
 

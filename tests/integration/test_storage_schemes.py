@@ -104,11 +104,8 @@ def test_a_fetch_that_fails_half_way_shows_nothing_and_the_next_start_goes_on(
     content = packed({"model.joblib": (tmp_path / "model").read_bytes(), "labels.bin": os.urandom(8 * CHUNK)})
     uri = server.put("/iris.tar.gz", content)
     cache, gate = tmp_path / "cache", threading.Event()
-    environ = {
-        "FAIRLEAD_CACHE": str(cache),
-        "FAIRLEAD_STORAGE_RETRIES": "0",
-        "FAIRLEAD_STORAGE_TIMEOUT": "0.5",
-    }
+    environ = {"FAIRLEAD_CACHE": str(cache)}
+    hasty = {**environ, "FAIRLEAD_STORAGE_RETRIES": "0", "FAIRLEAD_STORAGE_TIMEOUT": "5" if stalls else "60"}
 
     def stall(sent: int) -> None:
         if sent >= 4 * CHUNK:
@@ -118,7 +115,7 @@ def test_a_fetch_that_fails_half_way_shows_nothing_and_the_next_start_goes_on(
         server.faults.on_chunk = stall
     else:
         server.faults.truncate_at, server.faults.truncate_always = 4 * CHUNK, True
-    with pytest.raises(RuntimeError, match="ended before it was ready") as caught, served(uri, environ=environ):
+    with pytest.raises(RuntimeError, match="ended before it was ready") as caught, served(uri, environ=hasty):
         pass
     gate.set()
     assert said in str(caught.value)

@@ -1,4 +1,4 @@
-"""What all tests have in common: the libraries that they import are not looked through for garbage again and again."""
+"""What all tests have in common: patience with a busy machine, and no look for garbage again and again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import gc
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+# By default an example that takes a fifth of a second fails its test, whatever the machine was busy with.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:

@@ -38,7 +38,8 @@ class Hook:
             "name": "one.tests.fairlead.dev",
             "clientConfig": {"url": self.url, "caBundle": self.bundle},
         }
-        hook |= {"rules": [rule], "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 5, **more}
+        hook |= {"rules": [rule], "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 30}
+        hook |= more
         head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": f"{kind}WebhookConfiguration"}
         return {**head, "metadata": {"name": name}, "webhooks": [hook]}
 

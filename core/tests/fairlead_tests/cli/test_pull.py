@@ -199,6 +199,7 @@ def test_an_address_that_nothing_takes_says_what_may_be_meant(fairlead: Command,
     assert said in ran.errors
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_pull_ends_quietly_and_the_next_one_goes_on(server: Server, cache: Path) -> None:
     uri = server.put("/model.bin", CONTENT)
     held, go_on = threading.Event(), threading.Event()

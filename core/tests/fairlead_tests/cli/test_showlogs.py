@@ -111,17 +111,27 @@ def test_a_line_without_an_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     assert max(map(len, whole(tmp_path / "x.log"))) <= 1024 * 1024 + 1
 
 
-def test_followed_logs_end_with_the_platform(fairlead: Command, with_a_platform: Asked, folder: Folder) -> None:
+def test_followed_logs_end_with_the_platform(
+    fairlead: Command, with_a_platform: Asked, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = folder.log("default", IRIS)
     log.write_text("first\n")
+    follows, more = threading.Event(), Tail.more
+
+    def seen(tail: Tail) -> list[bytes]:
+        follows.set()
+        return more(tail)
+
+    monkeypatch.setattr(Tail, "more", seen)
 
     def ask(stage: Stage) -> Ran:
         def write() -> None:
+            assert follows.wait(60)
             with log.open("a") as file:
                 file.write("second\n")
             client.ask(folder, "down")
 
-        writing = threading.Timer(0.3, write)
+        writing = threading.Thread(target=write)
         writing.start()
         ran = fairlead("logs", "iris", "-f")
         writing.join()

@@ -199,11 +199,11 @@ def test_an_answer_that_is_none_is_the_predictor_s_fault(
 @pytest.mark.parametrize("protocol", ["v1", "v2", "grpc-v2"])
 def test_a_predictor_that_cannot_be_reached_is_unavailable(write: Write, load: Load, protocol: str) -> None:
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(("127.0.0.1", 0))  # and does not listen: while it is held, nobody else does there
         host = f"127.0.0.1:{sock.getsockname()[1]}"
-    model = load(write(BOTH), predictor_host=host, predictor_protocol=protocol)
-    with pytest.raises(errors.PredictorUnavailable, match=f"The predictor at {host} cannot be reached"):
-        ask(model, inputs=tensors(x=[1]))
+        model = load(write(BOTH), predictor_host=host, predictor_protocol=protocol)
+        with pytest.raises(errors.PredictorUnavailable, match=f"The predictor at {host} cannot be reached"):
+            ask(model, inputs=tensors(x=[1]))
 
 
 def test_a_request_whose_connection_breaks_is_not_sent_again(asked: Predictor, write: Write, load: Load) -> None:

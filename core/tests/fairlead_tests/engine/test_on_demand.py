@@ -302,9 +302,12 @@ def test_routes_tell_that_a_model_answers_before_it_is_loaded_and_none_but_quest
         assert 'model_name="c"' not in metrics
 
 
-def test_a_client_of_a_model_that_does_not_load_is_told_why_and_when_to_come_back(folder: Folder) -> None:
+def test_a_client_of_a_model_that_does_not_load_is_told_why_and_when_to_come_back(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder.counted("a") / "fairlead.json").write_text("{}x")
     with running_server({}, repository=Repository(folder.root), load_on_demand=True) as running:
+        monkeypatch.setattr(running.engine._loads, "_clock", Clock())  # a second later it is tried again
         for _ in range(2):
             refused = running.client.post("/v1/models/a:predict", json=BODY)
             assert refused.status_code == 503
@@ -321,7 +324,7 @@ def test_limits_of_one_model_hold_for_it_alone(folder: Folder) -> None:
         running_server({}, repository=Repository(folder.root), load_on_demand=True, request_timeout=30) as running,
     ):
         for name in ("strict", "free"):
-            assert running.client.post(f"/v1/models/{name}:predict", json=BODY).status_code == 200
+            assert running.client.post(f"/v2/repository/models/{name}/load").status_code == 200
         gates = [folder.gate(name) for name in ("strict", "free")]
         free = pool.submit(running.client.post, "/v1/models/free:predict", json=BODY)
         eventually(lambda: folder.was_called("free"))

@@ -353,7 +353,7 @@ def test_calls_are_answered_all_the_while_that_their_model_is_loaded_anew(tmp_pa
     def ask_on(request: bytes) -> int:
         count = 0
         with channel_to(running, max_receive_message_length=-1) as channel:
-            while not stop.is_set():
+            while not count or not stop.is_set():
                 infer(channel, request)
                 count += 1
         return count

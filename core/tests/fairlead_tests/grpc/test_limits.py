@@ -40,7 +40,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "large": models.write(folder, LARGE, "large/model.py"),
     }
     limits: dict[str, Any] = {"grpc_max_receive_message_length": MIB, "grpc_max_send_message_length": MIB}
-    with running_server(paths, grpc=True, grpc_max_concurrent_calls=32, body_timeout=0.2, **limits) as running:
+    with running_server(paths, grpc=True, grpc_max_concurrent_calls=32, **limits) as running:
+        yield running
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server that ends a call which has sent no message for two seconds, once another comes."""
+    path = models.write(tmp_path, models.ECHO)
+    with running_server({"echo": path}, grpc=True, grpc_max_concurrent_calls=32, body_timeout=2.0) as running:
         yield running
 
 
@@ -95,16 +103,16 @@ def silent(channel: grpc.Channel, end: threading.Event) -> Any:
     return method.future(nothing(), timeout=30)
 
 
-def test_calls_that_send_nothing_hold_up_nobody_and_are_ended(server: RunningServer) -> None:
+def test_calls_that_send_nothing_hold_up_nobody_and_are_ended(hasty: RunningServer) -> None:
     end = threading.Event()
-    with channel_to(server) as slow, channel_to(server) as channel:
+    with channel_to(hasty) as slow, channel_to(hasty) as channel:
         calls = [silent(slow, end) for _ in range(32)]
         assert health(channel) == SERVING
         eventually(lambda: _outcome(channel) == "OK")
         eventually(lambda: _outcome(channel) == "OK" and all(each.done() for each in calls))
         end.set()
         assert {each.code() for each in calls} == {CODE.DEADLINE_EXCEEDED}
-    with channel_to(server) as channel:
+    with channel_to(hasty) as channel:
         assert goes_on(channel)
 
 

@@ -35,6 +35,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that gives its clients time, for tests that send one thing after another."""
+    path = write(tmp_path_factory.mktemp("models"), ECHO, "echo.py")
+    with running_server({"echo": path}, timeout_keep_alive=60) as running:
+        yield running
+
+
 def infer(model: str = "echo", *lines: str, seconds: float = 0) -> bytes:
     tensor = {"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}
     body = json.dumps({"inputs": [tensor], "parameters": {"seconds": seconds}}).encode()
@@ -121,20 +129,20 @@ def test_a_body_that_comes_too_slowly_after_its_answer_ends_the_connection(serve
         assert raw.ends()
 
 
-def test_a_body_that_comes_after_its_answer_does_not_end_the_connection(server: RunningServer) -> None:
-    with Raw(server) as raw:
+def test_a_body_that_comes_after_its_answer_does_not_end_the_connection(patient: RunningServer) -> None:
+    with Raw(patient) as raw:
         raw.send(head("/v2/models/none/infer", "Content-Length: 5"))
         assert raw.answer()[0] == 404
         raw.send(b"hello" + infer())
         assert raw.answer()[0] == 200
 
 
-def test_a_client_that_does_not_read_its_answer_is_let_go(server: RunningServer) -> None:
+def test_a_client_that_does_not_read_its_answer_is_let_go(tmp_path: Path) -> None:
     size = 16 * 1024 * 1024
     tensor = {"name": "x", "shape": [size], "datatype": "UINT8", "parameters": {"binary_data_size": size}}
     document = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     lines = [f"Inference-Header-Content-Length: {len(document)}", f"Content-Length: {len(document) + size}"]
-    with Raw(server) as raw:
+    with running_server({"echo": write(tmp_path, ECHO)}, timeout_keep_alive=1) as running, Raw(running) as raw:
         raw.send(head("/v2/models/echo/infer", *lines) + document + bytes(size))
         peeked = raw.socket.recv(100, socket.MSG_PEEK)
         assert peeked.startswith(b"HTTP/1.1 200")
@@ -147,15 +155,15 @@ def test_a_client_that_does_not_read_its_answer_is_let_go(server: RunningServer)
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 5])
-def test_a_head_within_the_limit_is_taken_however_it_is_cut(server: RunningServer, pieces: int) -> None:
+def test_a_head_within_the_limit_is_taken_however_it_is_cut(patient: RunningServer, pieces: int) -> None:
     lines = [f"X-{number}: {'a' * 1000}" for number in range(45)]
     whole = head("/v2/health/live", *lines, method="GET")
     size = -(-len(whole) // pieces)
-    with Raw(server) as raw:
+    with Raw(patient) as raw:
         for start in range(0, len(whole), size):
             raw.send(whole[start : start + size])
             # On a connection of its own, answered after this piece was read.
-            assert server.client.get("/v2/health/live").status_code == 200
+            assert patient.client.get("/v2/health/live").status_code == 200
         assert raw.answer() == (200, '{"live":true}')
 
 
@@ -178,10 +186,10 @@ def test_a_bad_head_is_not_answered_in_place_of_the_request_before_it(server: Ru
     ids=["HTTP/2", "WebSocket"],
 )
 def test_a_client_that_would_rather_speak_another_protocol_is_answered_in_this_one(
-    server: RunningServer, lines: list[str], pause_after: int | None
+    patient: RunningServer, lines: list[str], pause_after: int | None
 ) -> None:
     request = infer("echo", *lines)
-    with Raw(server) as raw:
+    with Raw(patient) as raw:
         raw.send(request[:pause_after]).send(request[len(request[:pause_after]) :])
         assert json.loads(raw.answer()[1])["outputs"][0]["data"] == [1, 2]
         assert json.loads(raw.send(request).answer()[1])["outputs"][0]["data"] == [1, 2]

@@ -28,7 +28,7 @@ PUBLIC, PRIVATE, LOOPBACK, FORBIDDEN = Reach.PUBLIC, Reach.PRIVATE, Reach.LOOPBA
 
 @pytest.fixture
 def provider() -> HttpProvider:
-    return HttpProvider(timeout=5)
+    return HttpProvider(timeout=30)
 
 
 def answering(*texts: str) -> Callable[..., list[tuple[Any, ...]]]:

@@ -25,14 +25,14 @@ MIB = 1 << 20
 
 @pytest.fixture
 def provider() -> Iterator[HttpProvider]:
-    provider = HttpProvider(timeout=5)
+    provider = HttpProvider(timeout=60)
     yield provider
     provider.close()
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    client = Client(timeout=5)
+    client = Client(timeout=60)
     yield client
     client.close()
 
@@ -123,7 +123,7 @@ def test_connections_that_wait_are_bounded_and_closed_with_the_client(server: Se
 
 
 def test_connections_end_with_a_client_that_nobody_holds_any_more(server: Server) -> None:
-    assert get(Client(timeout=5), server.put("/model.bin", b"x")) == b"x"
+    assert get(Client(timeout=60), server.put("/model.bin", b"x")) == b"x"
     assert until(lambda: server.open_connections == 0)
 
 
@@ -198,7 +198,7 @@ def test_closing_ends_waiting_for_an_answer_and_for_a_handshake(client: Client, 
             assert connection.recv(1)
             client.close()
             with pytest.raises(errors.StorageUnavailable, match="given up"):
-                asking.result(4)
+                asking.result(30)
 
 
 def test_closing_ends_waiting_for_a_connection(client: Client) -> None:
@@ -209,12 +209,13 @@ def test_closing_ends_waiting_for_a_connection(client: Client) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(place)
+        others = _connecting(place[1])
         threads = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1))
         asking = threads.submit(client.send, "GET", f"http://127.0.0.1:{place[1]}/")
-        assert until(lambda: _connecting(place[1]) >= 1)
+        assert until(lambda: _connecting(place[1]) > others)
         client.close()
         with pytest.raises(errors.StorageUnavailable, match="given up"):
-            asking.result(4)
+            asking.result(30)
 
 
 def test_a_client_that_is_closed_before_its_connection_begins_to_be_made_asks_nobody(
@@ -264,7 +265,7 @@ def resolving(*answers: str) -> Callable[..., list[tuple[Any, ...]]]:
 
 def test_a_kept_connection_goes_on_to_the_address_that_was_judged(server: Server) -> None:
     url = server.put("/model.bin", b"x").replace("127.0.0.1", "model.invalid")
-    client = Client(timeout=5, resolve=resolving("127.0.0.1", "169.254.169.254"))
+    client = Client(timeout=60, resolve=resolving("127.0.0.1", "169.254.169.254"))
     assert [get(client, url) for _ in range(3)] == [b"x"] * 3
     server.hang_up()
     with pytest.raises(errors.UnsafeArtifact, match=r"169\.254\.169\.254"):
@@ -274,7 +275,7 @@ def test_a_kept_connection_goes_on_to_the_address_that_was_judged(server: Server
 
 def test_a_replacement_of_a_connection_is_judged_anew(server: Server) -> None:
     url = server.put("/model.bin", b"x").replace("127.0.0.1", "model.invalid")
-    client = Client(timeout=5, resolve=resolving("127.0.0.1", "169.254.169.254"))
+    client = Client(timeout=60, resolve=resolving("127.0.0.1", "169.254.169.254"))
     get(client, url)
     server.faults.unanswered = 1
     with pytest.raises(errors.UnsafeArtifact, match=r"169\.254\.169\.254"):
@@ -303,7 +304,7 @@ def test_every_hop_is_admitted_or_not(server: Server) -> None:
         if "forbidden" in url:
             raise errors.UnsafeArtifact("No.")
 
-    client = Client(timeout=5, admit=admit)
+    client = Client(timeout=60, admit=admit)
     server.faults.redirects = {"/model.bin": "/other.bin?signature=secret", "/other.bin": "/forbidden.bin"}
     with pytest.raises(errors.UnsafeArtifact, match="No"):
         get(client, f"{server.url}/model.bin")
@@ -398,7 +399,10 @@ def test_what_arrived_before_a_break_is_given_first(server: Server, client: Clie
     url = server.put("/model.bin", content)
     server.faults.truncate_at = 3 * CHUNK + 7
     with contextlib.closing(client.send("GET", url)) as answer:
-        assert answer.read(MIB) == content[: 3 * CHUNK + 7]
+        received = bytearray()
+        while len(received) < 3 * CHUNK + 7:  # what comes late is not waited for
+            received += answer.read(MIB)
+        assert received == content[: 3 * CHUNK + 7]
         for _ in range(2):
             with pytest.raises(errors.StorageUnavailable, match=f"closed after {3 * CHUNK + 7} of {10 * CHUNK}"):
                 answer.read(MIB)

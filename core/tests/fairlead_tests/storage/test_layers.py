@@ -103,10 +103,13 @@ def test_a_member_that_is_refused_stops_the_download(
     server: Server, fetcher: MakeFetcher, cache: Path, kind: str
 ) -> None:
     content = compressed(kind, tar(("../evil", os.urandom(500_000)), ("rest", os.urandom(60 * MIB))))
-    waiting = threading.Event()
-    server.faults.on_chunk = lambda sent: void(waiting.wait(0.005 if sent > MIB else 0))
-    with pytest.raises(errors.UnsafeArtifact, match="evil"):
-        fetcher().fetch(server.put(f"/model.{kind}", content))
+    refused = threading.Event()
+    server.faults.on_chunk = lambda sent: void(sent < 8 * MIB or refused.wait(60))
+    try:
+        with pytest.raises(errors.UnsafeArtifact, match="evil"):
+            fetcher().fetch(server.put(f"/model.{kind}", content))  # who waited for the rest would be told of silence
+    finally:
+        refused.set()
     assert server.sent < len(content) / 2
     assert leftovers(cache) == []
 

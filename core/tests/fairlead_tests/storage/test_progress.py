@@ -56,16 +56,17 @@ def test_without_a_terminal_lines_are_chosen() -> None:
 def drawn_on_a_terminal(script: str, columns: int) -> str:
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-    subprocess.run([sys.executable, "-c", script], stderr=follower, env=environment, check=True)
-    os.close(follower)
-    drawn = b""
-    while True:
-        try:
-            piece = os.read(leader, 4096)
-        except OSError:  # Linux says so when the other end is closed and all is read
-            break
-        drawn += piece
-    os.close(leader)
+    with subprocess.Popen([sys.executable, "-c", script], stderr=follower, env=environment) as process:
+        os.close(follower)
+        drawn = b""
+        while True:  # as it draws: a terminal holds some thousand bytes that nobody reads, and then who draws waits
+            try:
+                piece = os.read(leader, 4096)
+            except OSError:  # Linux says so when the other end is closed and all is read
+                break
+            drawn += piece
+        os.close(leader)
+    assert process.returncode == 0
     return drawn.decode()
 
 

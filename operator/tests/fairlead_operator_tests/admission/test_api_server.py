@@ -76,6 +76,14 @@ class _Server:
             self._ready.set()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _patient() -> Iterator[None]:
+    """An API server does without an answer that comes too late; here it waits as long as one may."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(webhooks, "_SECONDS", 30)
+        yield
+
+
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of an API server with the kinds."""

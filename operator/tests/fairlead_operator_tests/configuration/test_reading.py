@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.resolve.config import DISALLOWED_ANNOTATIONS, DISALLOWED_LABELS
@@ -333,6 +333,7 @@ _annotations = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(_data, _data, _annotations)
 def test_nothing_that_a_cluster_can_hold_makes_it_raise(
     cluster: dict[str, str] | None, namespace: dict[str, str] | None, annotations: dict[str, str]
@@ -344,6 +345,7 @@ def test_nothing_that_a_cluster_can_hold_makes_it_raise(
         assert "\n" not in text
 
 
+@settings(deadline=None)
 @given(st.sampled_from([each for each in FIELDS if each.effect]), _values.filter(lambda value: value is not None))
 def test_a_value_of_any_field_counts_or_is_a_problem(field: Field, value: Any) -> None:
     found = reading.decided(config_map(field.path, value), None, {})

@@ -130,13 +130,14 @@ def test_the_event_of_a_service_that_is_not_ready_lists_what_is_wrong(services: 
     def told() -> dict[str, dict[str, Any]]:
         events = {each["reason"]: each for each in services.list("Event")}
         assert events.keys() >= {"InferenceServiceReady", "InferenceServiceNotReady"}
+        # It may have been written while the service started, and is then written anew.
+        for kind in ("PredictorReady", "IngressReady"):
+            assert kind in events["InferenceServiceNotReady"]["message"]
         return events
 
     event = services.cluster.eventually(told)["InferenceServiceNotReady"]
     assert event["type"] == "Warning"
     assert event["involvedObject"]["name"] == "iris"
-    for kind in ("PredictorReady", "IngressReady"):
-        assert kind in event["message"]
 
 
 def test_a_status_keeps_still_while_pods_fail_in_different_ways(services: Services) -> None:

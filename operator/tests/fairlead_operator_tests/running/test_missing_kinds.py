@@ -61,8 +61,7 @@ def test_a_kind_that_the_cluster_lacks_is_told_and_used_once_it_is_there(bare: S
         for each in ("iris", "iris-predictor"):
             services.follow(each)
     services.condition("iris", "Ready", "True")
-    types = {each["type"] for each in services.settled("iris")["conditions"]}
-    assert "AutoscalerReady" not in types
+    services.status("iris", lambda each: "AutoscalerReady" not in {it["type"] for it in each["conditions"]})
     services.change("iris", {"spec": {"predictor": {"timeout": 9, "maxReplicas": 7}}})
     services.becomes(kind, "iris-predictor", lambda each: each["metadata"]["generation"] > 1)
     services.delete(kind, "iris-predictor")

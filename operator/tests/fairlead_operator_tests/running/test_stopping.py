@@ -128,7 +128,11 @@ def test_a_stopped_service_says_so_of_every_component_and_forgets_the_rest(servi
     assert said["Ready"][0] == "False"
     assert found["deploymentMode"] == "Standard"
     assert not {"url", "address", "components", "modelStatus"} & set(found)
-    [event] = [each for each in services.list("Event") if each["reason"] == "InferenceServiceStopped"]
+
+    def told() -> list[dict[str, Any]]:
+        return [each for each in services.list("Event") if each["reason"] == "InferenceServiceStopped"]
+
+    [event] = services.cluster.eventually(told)  # events are written after the status that they tell of
     assert event["type"] == "Normal"
 
 

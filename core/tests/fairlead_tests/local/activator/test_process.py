@@ -201,14 +201,15 @@ def test_a_backend_that_is_forgotten_refuses_those_that_wait(tmp_path: Path) -> 
 
 
 def test_a_process_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_MEASURE_SECONDS", 0.05)
     monkeypatch.setattr(process, "_STOP_SECONDS", 0.05)
 
     async def run() -> None:
         async with running(tmp_path) as platform:
             await platform.assign(NAME, Seats())
             crash(platform, signal.SIGSTOP)
-            assert await platform.activator.measure() == {}
+            with monkeypatch.context() as hasty:
+                hasty.setattr(process, "_MEASURE_SECONDS", 0.05)
+                assert await platform.activator.measure() == {}
             crash(platform, signal.SIGCONT)
             await platform.until_waiting(NAME, 0)
             crash(platform, signal.SIGSTOP)

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -314,6 +315,14 @@ def load(running: Running, *, host: str = "a.test", path: str = "/v1", threads: 
         done.set()
         for each in workers:
             each.join()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except (ConnectionRefusedError, ConnectionResetError):  # it was closed with this one in its queue
+        return False
+    return True
 
 
 def alive(pid: int) -> bool:

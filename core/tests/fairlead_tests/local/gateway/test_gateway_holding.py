@@ -70,8 +70,8 @@ def test_the_time_that_a_request_is_held_is_not_part_of_its_timeout(
         return to(woken.address)
 
     activator = activate(answer)
-    _asleep(gateway, timeout=0.3)
-    threading.Timer(1.0, go.set).start()
+    _asleep(gateway, timeout=3.0)
+    threading.Timer(4.0, go.set).start()
     assert gateway.ask("/v1").json["name"] == "woken"
     assert len(activator.checks) == 1
 

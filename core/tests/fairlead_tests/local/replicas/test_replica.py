@@ -36,7 +36,8 @@ async def failed(replica: Replica, changes: changed) -> None:
 
 def test_a_model_is_fetched_served_and_ended(tmp_path: Path, model: Path) -> None:
     async def scenario() -> None:
-        async with running(serving(tmp_path, f"file://{model.parent}")) as (replica, changes):
+        wanted = serving(tmp_path, f"file://{model.parent}")
+        async with running(wanted, tools(monotonic=lambda: 0.0)) as (replica, changes):  # however long it takes
             await changes.until(lambda: replica.ready)
             assert [stage for stage, _ in changes.seen] == ["fetching", "starting", "ready"]
             assert replica.ports is not None
@@ -187,11 +188,13 @@ def test_a_replica_that_hangs_at_start_is_told_and_started_again(tmp_path: Path)
 
     async def scenario() -> None:
         async with running(wanted, tools(start_deadline=0.5)) as (replica, changes):
-            await failed(replica, changes)
+            # On a busy machine it may not get to say anything at first.
+            await changes.until(
+                lambda: replica.observation.stage is FAILED and "thinking" in replica.observation.message
+            )
             assert replica.observation.reason == "ProgressDeadlineExceeded"
             assert "not ready within 0.5 s" in replica.observation.message
-            assert "thinking" in replica.observation.message
-            await changes.until(lambda: replica.observation.restarts == 1)
+            await changes.until(lambda: replica.observation.restarts >= 1)
 
     asyncio.run(scenario())
 

@@ -61,7 +61,7 @@ def test_a_record_is_found_behind_other_fields(tmp_path: Path) -> None:
     assert recorded(tmp_path) == {"tensorflow": "2.99.1"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(content=st.binary(max_size=40))
 def test_any_bytes_are_read_to_their_end(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "saved_model.pb"

@@ -6,13 +6,15 @@ import base64
 import contextlib
 import itertools
 import os
+import re
 import secrets
 import shutil
-import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 from azure.storage.blob import BlobServiceClient, ContentSettings
@@ -83,26 +85,25 @@ def program() -> str:
 
 @contextlib.contextmanager
 def running() -> Iterator[Azurite]:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
     key = base64.b64encode(secrets.token_bytes(64)).decode()
-    command = [program(), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence", "--silent"]
+    command = [program(), "--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence", "--silent"]
     command += ["--skipApiVersionCheck", "--disableTelemetry"]
     environment = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while not _answers(port):
-            assert process.poll() is None, "Azurite ended"
-            time.sleep(0.05)
-        with contextlib.closing(Azurite(port, key)) as azurite:
-            azurite.create()
-            yield azurite
-    finally:
-        process.terminate()
-        process.wait()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.DEVNULL)
+        try:
+            with contextlib.closing(Azurite(_port(process, log), key)) as azurite:
+                azurite.create()
+                yield azurite
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
+def _port(process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
+    """The port that the system chose, which Azurite tells once it listens."""
+    # What is read at a place moves nobody's end of the file, which is Azurite's as well.
+    while not (found := re.search(rb"listens on http://127\.0\.0\.1:(\d+)\D", os.pread(log.fileno(), 4096, 0))):
+        assert process.poll() is None, "Azurite ended"
+        time.sleep(0.05)
+    return int(found[1])

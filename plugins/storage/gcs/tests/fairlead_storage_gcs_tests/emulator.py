@@ -6,16 +6,28 @@ import contextlib
 import http.client
 import itertools
 import json
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 BUCKET = "models"
+
+_TELLING = """
+import http.server
+from gcp_storage_emulator.__main__ import main
+
+class Telling(http.server.HTTPServer):
+    def server_activate(self):
+        super().server_activate()
+        print(self.server_port, flush=True)
+
+http.server.HTTPServer = Telling
+main()
+"""
+"""The emulator, which by itself keeps to itself what port the system chose."""
 
 
 class Emulator:
@@ -64,25 +76,15 @@ class Emulator:
 
 @contextlib.contextmanager
 def running() -> Iterator[Emulator]:
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gcp_storage_emulator"]
-    command += ["start", "--host", "127.0.0.1", "--port", str(port), "--in-memory", "--quiet"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        emulator = Emulator(port)
-        while not _answers(emulator):
-            assert process.poll() is None, "the emulator ended"
-        emulator.call("POST", "/storage/v1/b", json.dumps({"name": BUCKET}).encode(), "application/json")
-        yield emulator
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(emulator: Emulator) -> bool:
-    try:
-        return emulator.call("GET", "/") == b"OK"
-    except OSError:
-        time.sleep(0.05)
-        return False
+    command = [sys.executable, "-c", _TELLING]
+    command += ["start", "--host", "127.0.0.1", "--port", "0", "--in-memory", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.stdout is not None
+            told = process.stdout.readline()
+            assert told, "the emulator ended"
+            emulator = Emulator(int(told))
+            emulator.call("POST", "/storage/v1/b", json.dumps({"name": BUCKET}).encode(), "application/json")
+            yield emulator
+        finally:
+            process.terminate()

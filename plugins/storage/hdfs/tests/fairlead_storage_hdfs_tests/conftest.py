@@ -35,7 +35,7 @@ def provider() -> Iterator[MakeProvider]:
     made: list[HdfsProvider] = []
 
     def make(**credentials: str) -> HdfsProvider:
-        made.append(HdfsProvider(credentials=credentials, timeout=5))
+        made.append(HdfsProvider(credentials=credentials, timeout=60))
         return made[-1]
 
     yield make

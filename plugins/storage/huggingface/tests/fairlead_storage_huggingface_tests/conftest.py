@@ -45,7 +45,7 @@ def provide(hub: Hub) -> Iterator[Provide]:
     made: list[HuggingFaceProvider] = []
 
     def make(**credentials: str) -> HuggingFaceProvider:
-        made.append(HuggingFaceProvider(credentials={"HF_ENDPOINT": hub.url, **credentials}, timeout=5))
+        made.append(HuggingFaceProvider(credentials={"HF_ENDPOINT": hub.url, **credentials}, timeout=60))
         return made[-1]
 
     yield make

@@ -9,8 +9,8 @@ import http.server
 import itertools
 import json
 import os
+import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -91,34 +91,29 @@ class Tracking:
 @contextmanager
 def tracking(folder: Path) -> Iterator[Tracking]:
     """Start MLflow's tracking server, and end it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     artifacts = folder / "artifacts"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", "0", "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder / 'store.db'}", "--artifacts-destination", str(artifacts)]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, env=_environment(folder), stdout=log, stderr=log, cwd=folder, start_new_session=True
         )
-    server = Tracking(f"http://127.0.0.1:{port}", artifacts)
     try:
-        _await(server, process, folder / "server.log")
-        yield server
+        yield Tracking(_url(process, folder / "server.log"), artifacts)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # it starts others
         process.wait()
 
 
-def _await(server: Tracking, process: subprocess.Popen[bytes], log: Path) -> None:
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the server is, at a port that the system chose: it tells once it listens."""
     until = time.monotonic() + 90
-    while True:
+    while not (found := re.search(r"running on (http://127\.0\.0\.1:\d+)\s", log.read_text())):
         assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{server.url}/health", timeout=5):
-            return
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.1)
+    return found[1]
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -21,7 +21,7 @@ import pytest
 Descriptor: TypeAlias = dict[str, Any]
 
 _EMULATORS = Path(__file__).parents[5] / "build" / "emulators"
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 def program() -> str:
@@ -77,14 +77,12 @@ def running(
         auth: the section of its configuration about logins.
         tls: the files of a certificate and its key.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     configuration = {
         "version": 0.1,
-        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "log": {"level": "info", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(storage)}},
         "http": {
-            "addr": f"127.0.0.1:{port}",
+            "addr": "127.0.0.1:0",
             "secret": "tests",
             **({"tls": {"certificate": str(tls[0]), "key": str(tls[1])}} if tls else {}),
         },
@@ -96,18 +94,17 @@ def running(
     with log.open("wb") as output:
         process = subprocess.Popen([program(), "serve", str(file)], stdout=output, stderr=output)
     try:
-        _wait(process, port, log)
-        yield Registry(port, ssl.create_default_context() if tls else None)
+        yield Registry(_port(process, log), ssl.create_default_context() if tls else None)
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port that the system chose, which the registry tells once it listens."""
     until = time.monotonic() + _START_SECONDS
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+    while not (found := re.search(r"listening on 127\.0\.0\.1:(\d+)\D", log.read_text())):
         if process.poll() is not None or time.monotonic() > until:
             pytest.fail(f"docker-registry does not start: {log.read_text()[-2000:]}")
         time.sleep(0.02)
+    return int(found[1])

@@ -145,11 +145,10 @@ def test_a_fault_that_may_pass_is_said_to_be_one(make: _Make, double: Double, ur
 
 
 def test_a_registry_that_stalls_is_given_up(make: _Make, double: Double, uri: str) -> None:
-    provider = make(timeout=0.2)
-    (item,) = provider.list(uri)
+    (item,) = make().list(uri)
     double.faults.stall = threading.Event()
     with pytest.raises(errors.StorageUnavailable):
-        _read(provider, item)
+        _read(make(timeout=0.2), item)
 
 
 def test_closing_ends_those_who_wait(make: _Make, double: Double, uri: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
+import re
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 PAGE = 20
 """How many objects a page of a listing holds; Amazon's hold a thousand."""
@@ -70,26 +71,26 @@ def credentials(url: str, **more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, "the server has ended"
-                assert time.monotonic() < deadline, "the server does not answer"
-                time.sleep(0.02)
-        yield Server(port)
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)},
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
+        try:
+            yield Server(_port(process, log))
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
+    """The port that the system chose, which the server tells once it listens."""
+    deadline = time.monotonic() + 60
+    # What is read at a place moves nobody's end of the file, which is the server's as well.
+    while not (found := re.search(rb"http://127\.0\.0\.1:(\d+)\D", os.pread(log.fileno(), 4096, 0))):
+        assert process.poll() is None, "the server has ended"
+        assert time.monotonic() < deadline, "the server does not listen"
+        time.sleep(0.02)
+    return int(found[1])

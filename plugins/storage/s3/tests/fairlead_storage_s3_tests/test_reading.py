@@ -134,11 +134,11 @@ def test_an_answer_that_breaks_may_pass(bucket: Bucket, connect: Connect, proxy:
 
 
 def test_a_service_that_stalls_is_given_up(bucket: Bucket, connect: Connect, proxy: Proxy) -> None:
-    provider = connect(url=proxy.url, S3_READ_TIMEOUT="0.3", S3_CONNECT_TIMEOUT="0.3")
-    (item,) = provider.list(bucket.put("model.bin", CONTENT))
+    (item,) = connect(url=proxy.url).list(bucket.put("model.bin", CONTENT))
     proxy.faults.stall_at = 100_000
+    hasty = connect(url=proxy.url, S3_READ_TIMEOUT="0.3", S3_CONNECT_TIMEOUT="0.3")
     with pytest.raises(errors.StorageUnavailable, match=r"model\.bin"):
-        list(provider.open_range(item))
+        list(hasty.open_range(item))
 
 
 def test_closing_from_another_thread_ends_the_waiting(bucket: Bucket, connect: Connect, proxy: Proxy) -> None:
