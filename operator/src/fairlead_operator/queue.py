@@ -80,7 +80,8 @@ class Queue:
             self._changed.clear()
             pause = max(0.0, self._later[0][0] - self._clock()) if self._later else None
             try:
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -78,7 +78,8 @@ class Resync:
         while True:
             pause = max(0.0, due - loop.time())
             try:
-                await asyncio.wait_for(self._wanted.wait(), min(pause, _OF_HOME) if self._is_unwatched else pause)
+                async with asyncio.timeout(min(pause, _OF_HOME) if self._is_unwatched else pause):
+                    await self._wanted.wait()
                 await asyncio.sleep(_PAUSE)
                 wanted, self._asked = self._asked, set()
                 self._wanted.clear()

@@ -119,9 +119,18 @@ def test_what_has_another_owner_stays(cluster: Cluster, namespace: str) -> None:
     cluster.eventually(left)
 
 
+def collector_has_caught_up(cluster: Cluster, namespace: str) -> None:
+    """Wait until the collector knows of all ConfigMaps so far: it has collected a newer one."""
+    owner = cluster.create(widget(namespace, "marker"))
+    cluster.create(dependent(owner, "marker"))
+    cluster.delete(GROUP, "Widget", "marker", namespace)
+    cluster.eventually(lambda: cluster.get("v1", "ConfigMap", "marker", namespace) is None)
+
+
 def test_dependents_can_be_kept(cluster: Cluster, namespace: str) -> None:
     owner = cluster.create(widget(namespace))
     cluster.create(dependent(owner))
+    collector_has_caught_up(cluster, namespace)  # it keeps only what it knows of
     cluster.delete(GROUP, "Widget", "one", namespace, propagationPolicy="Orphan")
     cluster.eventually(lambda: cluster.get(GROUP, "Widget", "one", namespace) is None)
     assert "ownerReferences" not in cluster.read("v1", "ConfigMap", "dependent", namespace)["metadata"]

@@ -208,7 +208,8 @@ class Serving:
             _log.warning("model %s is unloaded with %d requests in flight", self.name, self.in_flight)
         unloaded = self._thread.run(functools.partial(unload, self.name, self.model))
         with contextlib.suppress(TimeoutError):  # of a model that hangs, the thread hangs too
-            await asyncio.wait_for(unloaded, max(end - self._loop.time(), _UNLOADING))
+            async with asyncio.timeout(max(end - self._loop.time(), _UNLOADING)):
+                await unloaded
         self._thread.close()
         self._leave_metrics()
 

@@ -139,6 +139,22 @@ def test_a_worker_that_waits_is_woken_by_what_is_added() -> None:
         waiting = asyncio.create_task(queue.take())
         await asyncio.sleep(0)
         queue.add(B)
-        assert await asyncio.wait_for(waiting, 10) == B
+        async with asyncio.timeout(10):
+            assert await waiting == B
+
+    asyncio.run(run())
+
+
+def test_a_worker_that_is_to_end_in_the_moment_in_which_a_key_comes_ends_and_leaves_the_key() -> None:
+    async def run() -> None:
+        queue = Queue(Clock())
+        queue.add(B, after=50)
+        worker = asyncio.create_task(queue.take())
+        await asyncio.sleep(0)
+        queue.add(A)
+        worker.cancel()
+        await asyncio.wait([worker], timeout=10)
+        assert worker.cancelled()
+        assert await taken(queue) == A
 
     asyncio.run(run())

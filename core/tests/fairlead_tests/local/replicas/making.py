@@ -120,7 +120,8 @@ class changed:  # noqa: N801  # it reads as a verb
         async with asyncio.timeout(patience):
             while not condition():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._event.wait(), 0.02)
+                    async with asyncio.timeout(0.02):
+                        await self._event.wait()
                 self._event.clear()
 
 

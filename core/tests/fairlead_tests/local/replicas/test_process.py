@@ -36,7 +36,8 @@ def test_output_of_both_kinds_is_read_to_its_end(tmp_path: Path) -> None:
     found = bytearray()
 
     async def scenario() -> int:
-        return await asyncio.wait_for(Process(launch(*script(tmp_path, source)), found.extend).ended, 60)
+        async with asyncio.timeout(60):
+            return await Process(launch(*script(tmp_path, source)), found.extend).ended
 
     assert asyncio.run(scenario()) == 0
     assert bytes(found) == b"out" * 100000 + b"error"
@@ -87,7 +88,8 @@ def test_what_a_process_leaves_in_its_group_ends_with_it(tmp_path: Path) -> None
     said = bytearray()
 
     async def scenario() -> int:
-        return await asyncio.wait_for(Process(launch(*script(tmp_path, source)), said.extend).ended, 60)
+        async with asyncio.timeout(60):
+            return await Process(launch(*script(tmp_path, source)), said.extend).ended
 
     assert asyncio.run(scenario()) == 0
     eventually(lambda: not alive(int(said)))
