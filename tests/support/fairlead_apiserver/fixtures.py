@@ -38,7 +38,8 @@ def apiserver(memory: ApiServer | None) -> Iterator[ApiServer]:
 def clusters(memory: ApiServer | None, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """The cluster, for fixtures that outlive a test."""
     if memory is None:
-        return Cluster(Path(os.environ["KUBECONFIG"]), real=True)
+        # Its garbage collector looks twice a minute for kinds that are new to it.
+        return Cluster(Path(os.environ["KUBECONFIG"]), real=True, patience=100)
     return Cluster(memory.kubeconfig(tmp_path_factory.mktemp("apiserver") / "kubeconfig"))
 
 
