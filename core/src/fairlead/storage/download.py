@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Download"]
 
-
 _WORTH_SPLITTING: Final = 2.0
 """Seconds that a range must have before it for another stream to be worth its request."""
 

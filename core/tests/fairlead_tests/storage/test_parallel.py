@@ -140,6 +140,7 @@ print(fetcher(sys.argv[2], fast(), Lethal(), connections=4, deadline=1_000_000).
     # What had arrived is there, but for a block of each stream.
     missing = [len(content) * tenth // 10 - each for tenth, each in enumerate([*found, int(last)])]
     assert max(missing) <= 4 * BLOCK
+    assert sum(max(0, each) for each in missing) <= len(content) * 0.1  # so much arrives twice, of all ten
 
 
 @pytest.mark.parametrize("ranges", [1, 2, 3])
